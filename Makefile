@@ -1,0 +1,81 @@
+# watchlet: see README.md, docs/tour.md
+#
+#   make, make router, make tiny    build/watchlet, build/router/…, build/tiny/…
+#   make run                        show events live
+#   make check                      tests (CHECK_DEPS=1 as root installs what they need)
+#   make sizes, make bench          figures
+#   make install DESTDIR= PREFIX=   binary, links, man page
+#   make busybox BUSYBOX=dir        put the applet into a BusyBox source tree
+#
+# Any option or size of Config.in is a variable:
+#   make BUILD=out CONFIG_FEATURE_WATCHLET_TREE=n CONFIG_WATCHLET_MAX_PATHS=16
+
+BUILD = build
+PREFIX = /usr
+DESTDIR =
+
+# musl-gcc when it is there, else the C compiler with its own libc
+ifeq ($(origin CC),default)
+CC := $(shell command -v musl-gcc || echo cc)
+endif
+NM = nm
+STRIP_FLAG = -s
+CFLAGS = -Os
+WARN = -Wall -Wextra -Wundef -Wdeclaration-after-statement -Wold-style-definition \
+	-Wstrict-prototypes -Wshadow -Wvla
+ALL_CFLAGS = -std=gnu99 -funsigned-char -fno-builtin-printf -ffunction-sections -fdata-sections \
+	-fno-asynchronous-unwind-tables -fno-unwind-tables -fno-stack-protector \
+	-fomit-frame-pointer -fno-pie $(WARN) $(CFLAGS)
+ALL_LDFLAGS = -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,norelro \
+	-Wl,-z,noseparate-code $(LDFLAGS)
+
+# ----- the configuration: //config: blocks of the applet, and the command line
+
+APPLET = applet/watchlet.c
+LIBBB = applet/standalone/libbb.c
+# every CONFIG_ of the command line and the environment
+SETTINGS = $(foreach v,$(filter CONFIG_%,$(.VARIABLES)),$(v)=$($(v)))
+TINY = CONFIG_WATCHLET=n $(shell sed -n 's@^//config:config \(FEATURE_WATCHLET_.*\)@CONFIG_\1=n@p' $(APPLET))
+ROUTER = $(shell sed -n 's@^//config:config \(WATCHLET_INOTIFYWAIT\)@CONFIG_\1=n@p' $(APPLET))
+
+.DEFAULT_GOAL = all
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.PHONY: all router tiny FORCE run check check-generated generated sizes bench busybox install clean
+
+all: $(BUILD)/watchlet
+router:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/router $(ROUTER) all
+tiny:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tiny $(TINY) all
+
+# written only when it changes, so that nothing is built in vain
+$(BUILD)/autoconf.h: $(APPLET) scripts/autoconf FORCE
+	@mkdir -p $(BUILD)
+	@sh scripts/autoconf $(APPLET) $(SETTINGS) > $@.new
+	@cmp -s $@.new $@ || mv $@.new $@; rm -f $@.new
+
+$(BUILD)/usage.h: $(APPLET) scripts/usage
+	@mkdir -p $(BUILD)
+	@sh scripts/usage $(APPLET) > $@
+
+# what was built in, for tests/run
+$(BUILD)/features: $(BUILD)/autoconf.h
+	@sed -n 's/^#define ENABLE_FEATURE_WATCHLET_\(.*\) 1$$/\1/p; s/^#define ENABLE_WATCHLET_\(INOTIFYWAIT\) 1$$/\1/p' $< | tr '\n' ' ' > $@
+
+$(BUILD)/%.o: applet/%.c applet/standalone/libbb.h $(BUILD)/autoconf.h $(BUILD)/flags
+	$(CC) $(ALL_CFLAGS) -I$(BUILD) -Iapplet/standalone -c -o $@ $<
+$(BUILD)/libbb.o: $(LIBBB) applet/standalone/libbb.h $(BUILD)/autoconf.h $(BUILD)/usage.h $(BUILD)/flags
+	$(CC) $(ALL_CFLAGS) -I$(BUILD) -Iapplet/standalone -c -o $@ $<
+
+# another compiler or other flags build anew
+$(BUILD)/flags: FORCE
+	@mkdir -p $(BUILD)
+	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@.new
+	@cmp -s $@.new $@ || mv $@.new $@; rm -f $@.new
+
+$(BUILD)/watchlet.unstripped: $(BUILD)/watchlet.o $(BUILD)/libbb.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+$(BUILD)/watchlet: $(BUILD)/watchlet.unstripped $(BUILD)/features
+	$(CC) $(ALL_LDFLAGS) $(STRIP_FLAG) -o $@ $(BUILD)/watchlet.o $(BUILD)/libbb.o
+	@ln -sf watchlet $(BUILD)/inotifyd

@@ -1,0 +1,93 @@
+/*
+ * What applet/watchlet.c uses of BusyBox's libbb, for building it alone: the
+ * same names, signatures and meaning as in BusyBox 1.35 and later.
+ *
+ * Licensed under 0BSD, see file LICENSE in the watchlet source tree.
+ */
+#ifndef WATCHLET_LIBBB_H
+#define WATCHLET_LIBBB_H
+
+#if defined(BB_VER) || defined(LIBBB_H)
+# error "this is the stand-in for building watchlet alone, not for a BusyBox tree"
+#endif
+
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "autoconf.h"
+
+#define FAST_FUNC
+#define NORETURN __attribute__((noreturn))
+#define UNUSED_PARAM __attribute__((unused))
+#define NOINLINE __attribute__((noinline))
+#define ALIGN1
+#define MAIN_EXTERNALLY_VISIBLE
+#define BUILD_BUG_ON(condition) ((void)sizeof(char[1 - 2 * !!(condition)]))
+#define LONE_CHAR(s, c) ((s)[0] == (c) && !(s)[1])
+#define NOT_LONE_DASH(s) ((s)[0] != '-' || (s)[1])
+
+typedef signed char smallint;
+
+extern const char *applet_name;
+
+/* As in BusyBox, a constant pointer that is written once: gcc keeps it in a
+ * register. Alone, the one allocation is a static object. */
+struct globals;
+extern struct globals *const ptr_to_globals;
+#define barrier() __asm__ volatile("" ::: "memory")
+static inline void *not_const_pp(const void *p)
+{
+	void *pp;
+	__asm__ volatile("" : "=r"(pp) : "0"(p));
+	return pp;
+}
+#define SET_PTR_TO_GLOBALS(x) do { \
+	*(void **)not_const_pp(&ptr_to_globals) = (void *)(x); \
+	barrier(); \
+} while (0)
+#define xmmap_anon(size) __extension__ ({ \
+	static char zeroed[size] __attribute__((aligned(16))); \
+	(void *)zeroed; \
+})
+
+#define xvfork() __extension__ ({ \
+	pid_t xvfork_pid = vfork(); \
+	if (xvfork_pid < 0) \
+		bb_simple_perror_msg_and_die("vfork"); \
+	xvfork_pid; \
+})
+#define BB_EXECVP(prog, cmd) execvp(prog, cmd)
+
+void bb_error_msg(const char *s, ...) __attribute__((format(printf, 1, 2)));
+void bb_error_msg_and_die(const char *s, ...) __attribute__((noreturn, format(printf, 1, 2)));
+void bb_perror_msg(const char *s, ...) __attribute__((format(printf, 1, 2)));
+void bb_simple_perror_msg(const char *s);
+void bb_simple_perror_msg_and_die(const char *s) NORETURN;
+void bb_show_usage(void) NORETURN;
+
+void bb_sanitize_stdio(void);
+ssize_t open_read_close(const char *filename, void *buf, size_t maxsz);
+int sigprocmask_allsigs(int how);
+void kill_myself_with_sig(int sig) NORETURN;
+int wait4pid(pid_t pid);
+unsigned long long monotonic_ms(void);
+
+int watchlet_main(int argc, char **argv);
+
+#endif

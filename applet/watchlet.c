@@ -1,0 +1,2473 @@
+/* vi: set sw=4 ts=4: */
+/*
+ * watchlet: tell what changes in files, directories and whole trees
+ *
+ * Copyright (C) 2026 the watchlet authors
+ *
+ * Licensed under 0BSD, see file LICENSE in the watchlet source tree.
+ */
+
+/*
+ * How an event travels
+ *
+ * The kernel queues an event for every directory or file that has a watch
+ * (man 7 inotify). One loop sleeps in ppoll(), reads as many whole events as
+ * fit into G.events and takes them one by one, in the order of the queue.
+ *
+ * An event names its watch by a number, the wd. A small hash leads from the wd
+ * to the slots of G.watches that have it: one for a PATH of the command line,
+ * one for each directory below a PATH with -r; and when two PATHs name one
+ * inode, one for each of them: the kernel gives one inode one wd. A slot knows
+ * its parent and its name, never its path. The path is put together when a
+ * record is made, so a renamed directory, with all that is below it, is one
+ * write.
+ *
+ * Every slot that has the wd gets the event: tell() masks it with the letters
+ * its PATH asked for and hands it to a sink, a line on stdout or one run of
+ * PROG. Lines leave when the queue has been read empty.
+ *
+ * With -r a directory that appears is a place to look at: a slot without wd,
+ * in the work queue. scan() takes the slots in that queue: it opens the
+ * directory, watches it, lists it, tells what it found and puts what are
+ * directories into the queue in turn. At start and after an overflow of the
+ * kernel's queue the only place to look at is PATH itself: there is no other
+ * scanner.
+ *
+ * Where the state of the world comes from
+ *
+ * The order of the queue is the truth: G.watches is what was true at the event
+ * that is being handled. A look sees the world as it is now, and events that
+ * are older than the look are still in the queue. The kernel says how many
+ * bytes they take (FIONREAD), so every look knows the place in the stream up
+ * to which events are older than itself (watch.seen), and they are void: for
+ * the names in the directory that was listed, and for the name under which it
+ * was found. What a look finds that the table has elsewhere is left alone:
+ * the events that bring it here are in the queue, and are waited for.
+ */
+
+//config:config WATCHLET
+//config:	bool "watchlet (8.1 kb)"
+//config:	default y
+//config:	help
+//config:	Report changes of files, directories and whole trees as lines on
+//config:	standard output, or run a program for each. No change is silently
+//config:	lost, memory is fixed, and it sleeps in one system call.
+//config:
+//config:config WATCHLET_INOTIFYD
+//config:	bool "inotifyd, by watchlet (2.0 kb)"
+//config:	default y
+//config:	depends on !INOTIFYD
+//config:	help
+//config:	The same program under the name of the applet it replaces. It takes
+//config:	what scripts written for inotifyd give it: unknown letters in a
+//config:	mask are ignored.
+//config:
+//config:config FEATURE_WATCHLET_OPTIONS
+//config:	bool "Options -1 -t -q -v"
+//config:	default y
+//config:	depends on WATCHLET || WATCHLET_INOTIFYD
+//config:	help
+//config:	End after the first report (-1), end when nothing happens (-t SEC),
+//config:	say nothing about a PROG that fails (-q), say how PROG ended (-v).
+//config:
+//config:config FEATURE_WATCHLET_TREE
+//config:	bool "Whole trees: -r -i -p"
+//config:	default y
+//config:	depends on WATCHLET || WATCHLET_INOTIFYD
+//config:	help
+//config:	Watch directories with everything below them (-r), report what is
+//config:	there already (-i), and tell a move within as one record (-p).
+//config:
+//config:config FEATURE_WATCHLET_GLOBS
+//config:	bool "Leave out or select names: -x -I"
+//config:	default y
+//config:	depends on FEATURE_WATCHLET_TREE
+//config:	help
+//config:	-x GLOB leaves out what matches, -I GLOB reports only what matches.
+//config:
+//config:config WATCHLET_MAX_PATHS
+//config:	int "Number of PATHs on the command line"
+//config:	range 1 65535
+//config:	default 1024
+//config:	depends on WATCHLET || WATCHLET_INOTIFYD
+//config:	help
+//config:	16 bytes each.
+//config:
+//config:config WATCHLET_MAX_WATCHES
+//config:	int "Number of directories watched with -r, all PATHs together"
+//config:	range 1 1000000
+//config:	default 65535
+//config:	depends on FEATURE_WATCHLET_TREE
+//config:	help
+//config:	28 bytes each and the length of its name. Pages of the table that
+//config:	were never used take no memory where there is an MMU.
+//config:
+//config:config WATCHLET_NAMES_KB
+//config:	int "Memory for the names of these directories, in KiB"
+//config:	range 1 65535
+//config:	default 1024
+//config:	depends on FEATURE_WATCHLET_TREE
+//config:
+//config:config WATCHLET_MAX_GLOBS
+//config:	int "Number of -x and -I"
+//config:	range 1 255
+//config:	default 32
+//config:	depends on FEATURE_WATCHLET_GLOBS
+//config:
+//config:config WATCHLET_EVENT_BUF
+//config:	int "Bytes of events read at a time"
+//config:	range 1024 65536
+//config:	default 16384
+//config:	depends on WATCHLET || WATCHLET_INOTIFYD
+
+//applet:IF_WATCHLET(APPLET(watchlet, BB_DIR_SBIN, BB_SUID_DROP))
+//applet:IF_WATCHLET_INOTIFYD(APPLET_ODDNAME(inotifyd, watchlet, BB_DIR_SBIN, BB_SUID_DROP, inotifyd))
+
+//kbuild:lib-$(CONFIG_WATCHLET) += watchlet.o
+//kbuild:lib-$(CONFIG_WATCHLET_INOTIFYD) += watchlet.o
+
+//usage:#define watchlet_options_usage
+//usage:	IF_FEATURE_WATCHLET_TREE("[-rip] ") IF_FEATURE_WATCHLET_OPTIONS("[-1qv] [-t SEC] ")
+//usage:	IF_FEATURE_WATCHLET_GLOBS("[-x GLOB]... [-I GLOB]... ")
+//usage:#define watchlet_events_usage
+//usage:     "\nRun PROG EVENTS FILE [SUBFILE] when something happens to PATH,"
+//usage:     "\none at a time. With PROG - print EVENTS FILE [SUBFILE] instead."
+//usage:	IF_FEATURE_WATCHLET_TREE(
+//usage:     "\n"
+//usage:     "\n	-r	Watch everything below PATH; EVENTS ends in / for directories"
+//usage:     "\n	-i	First report what is there, then '.'"
+//usage:     "\n	-p	Report a move as one y with FROM as last word"
+//usage:	)
+//usage:	IF_FEATURE_WATCHLET_GLOBS(
+//usage:     "\n	-x GLOB	Leave out names (with a slash: paths below PATH) that match"
+//usage:     "\n	-I GLOB	Report only those that match"
+//usage:	)
+//usage:	IF_FEATURE_WATCHLET_OPTIONS(
+//usage:     "\n	-1	End after the first report, with PROG's status"
+//usage:     "\n	-t SEC	End with 2 when nothing was reported for SEC"
+//usage:     "\n	-q	Don't say that PROG failed"
+//usage:     "\n	-v	Say how PROG ended"
+//usage:	)
+//usage:     "\n"
+//usage:     "\nMASK and EVENTS are of these letters:"
+//usage:     "\n	a accessed	c modified	e metadata changed"
+//usage:     "\n	w closed after writing	0 closed	r opened"
+//usage:     "\n	D is deleted	M is moved"
+//usage:     "\nin a directory:"
+//usage:     "\n	n created	d deleted	m moved away	y moved here"
+//usage:     "\nand always:"
+//usage:     "\n	u unmounted	o events were lost	x can't be watched any more"
+//usage:     "\nin MASK also:"
+//usage:     "\n	/ only if a directory	L don't follow a symlink	1 one event only"
+//usage:     "\n	+ add to the mask the inode has	E nothing for unlinked children"
+//usage:     "\nIt ends when every PATH has had its x."
+//usage:#define watchlet_trivial_usage
+//usage:	watchlet_options_usage "PROG PATH[:MASK]..."
+//usage:#define watchlet_full_usage "\n" watchlet_events_usage
+//usage:#define inotifyd_trivial_usage
+//usage:	watchlet_options_usage "PROG PATH[:MASK]..."
+//usage:#define inotifyd_full_usage "\n" watchlet_events_usage
+
+#include "libbb.h"
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <poll.h>
+
+/* ===== Limits =====
+ * Every size is here. The ranges of Kconfig are checked again in
+ * watchlet_main(), for who gives them by hand.
+ */
+
+#if !ENABLE_FEATURE_WATCHLET_TREE
+# undef CONFIG_WATCHLET_MAX_WATCHES
+# define CONFIG_WATCHLET_MAX_WATCHES CONFIG_WATCHLET_MAX_PATHS
+# undef CONFIG_WATCHLET_NAMES_KB
+# define CONFIG_WATCHLET_NAMES_KB 0
+#endif
+#if !ENABLE_FEATURE_WATCHLET_GLOBS
+# undef CONFIG_WATCHLET_MAX_GLOBS
+# define CONFIG_WATCHLET_MAX_GLOBS 0
+#endif
+
+/* The index of a slot. 0 is no slot. */
+#if CONFIG_WATCHLET_MAX_WATCHES < 0x10000
+typedef uint16_t idx_t;
+#else
+typedef uint32_t idx_t;
+#endif
+
+/* The next power of two, for up to 2^20 */
+#define FILL1(n) ((n) | (n) >> 1)
+#define FILL2(n) (FILL1(n) | FILL1(n) >> 2)
+#define FILL4(n) (FILL2(n) | FILL2(n) >> 4)
+#define FILL8(n) (FILL4(n) | FILL4(n) >> 8)
+#define FILL16(n) (FILL8(n) | FILL8(n) >> 16)
+
+enum {
+	MAX_PATHS = CONFIG_WATCHLET_MAX_PATHS < CONFIG_WATCHLET_MAX_WATCHES
+		? CONFIG_WATCHLET_MAX_PATHS : CONFIG_WATCHLET_MAX_WATCHES,
+	MAX_WATCHES = CONFIG_WATCHLET_MAX_WATCHES,
+	MAX_GLOBS = CONFIG_WATCHLET_MAX_GLOBS,
+	HASH_SIZE = FILL16(CONFIG_WATCHLET_MAX_WATCHES) + 1,
+	HASH_START = ENABLE_FEATURE_WATCHLET_TREE ? 64 : HASH_SIZE,
+	NAMES_SIZE = CONFIG_WATCHLET_NAMES_KB * 1024,
+	EVENT_BUF = CONFIG_WATCHLET_EVENT_BUF,
+	/* a byte of a name takes up to four in a record: \ooo */
+	LINE_MAX_BYTES = 4 * (2 * PATH_MAX + 2 * NAME_MAX) + 64,
+	DENTS_BUF = 16 * 1024,
+	/* directories looked at between two reads of the kernel's queue */
+	LOOKS = 32,
+	/* how often something that should be explained by an event on its way
+	 * is looked at again, 2 ms apart, when the queue is empty */
+	TRIES = 7,
+	LATE_MS = 2,
+};
+
+/* ===== Event and option tables ===== */
+
+/* The letter of each bit of an inotify mask; see <sys/inotify.h> */
+static const char bit_letters[32] ALIGN1 =
+	"a"	// 0x00000001 IN_ACCESS: file was accessed
+	"c"	// 0x00000002 IN_MODIFY: file was modified
+	"e"	// 0x00000004 IN_ATTRIB: metadata changed
+	"w"	// 0x00000008 IN_CLOSE_WRITE: writable file was closed
+	"0"	// 0x00000010 IN_CLOSE_NOWRITE: unwritable file was closed
+	"r"	// 0x00000020 IN_OPEN: file was opened
+	"m"	// 0x00000040 IN_MOVED_FROM: entry was moved from here
+	"y"	// 0x00000080 IN_MOVED_TO: entry was moved to here
+	"n"	// 0x00000100 IN_CREATE: entry was created
+	"d"	// 0x00000200 IN_DELETE: entry was deleted
+	"D"	// 0x00000400 IN_DELETE_SELF: self was deleted
+	"M"	// 0x00000800 IN_MOVE_SELF: self was moved
+	"."	// 0x00001000 ours: in step with what was there
+	// always reported:
+	"u"	// 0x00002000 IN_UNMOUNT: backing filesystem was unmounted
+	"o"	// 0x00004000 IN_Q_OVERFLOW: events were lost
+	"x"	// 0x00008000 IN_IGNORED: can't be watched any more
+	"\0\0\0\0\0\0\0\0"
+	// flags of a mask:
+	"/"	// 0x01000000 IN_ONLYDIR: only if a directory
+	"L"	// 0x02000000 IN_DONT_FOLLOW: don't follow a symlink
+	"E"	// 0x04000000 IN_EXCL_UNLINK: nothing for unlinked children
+	"\0\0"
+	"+"	// 0x20000000 IN_MASK_ADD: add to the mask the inode has
+	"\0"	// 0x40000000 IN_ISDIR: only in events
+	"1"	// 0x80000000 IN_ONESHOT: one event, then no more
+;
+
+#define IN_STEP 0x1000u
+#define MASK_LETTERS  0x0000ffffu
+#define MASK_EVENTS   0x00000fffu
+#define MASK_ALWAYS   (IN_STEP | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED)
+#define MASK_READS    (IN_ACCESS | IN_CLOSE_NOWRITE | IN_OPEN)
+#define MASK_MOVE_DIR (IN_MOVED_FROM | IN_MOVED_TO | IN_ISDIR)
+/* what the engine of -r must hear of each directory */
+#define MASK_TREE     (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR)
+/* set by us in a MOVED_TO whose MOVED_FROM was handled; .cookie is its wd then */
+#define IN_PAIRED     0x08000000u
+
+/* Options by letter; those from 't' on take an argument. The first group
+ * belongs to each PATH, and is kept in path.opts. */
+#define OPT_LETTERS "" \
+	IF_FEATURE_WATCHLET_TREE("r" "i" "p") \
+	IF_FEATURE_WATCHLET_OPTIONS("1" "q" "v" "t") \
+	IF_FEATURE_WATCHLET_GLOBS("x" "I")
+enum {
+	IF_FEATURE_WATCHLET_TREE(OPTBIT_r, OPTBIT_i, OPTBIT_p,)
+	IF_FEATURE_WATCHLET_OPTIONS(OPTBIT_1, OPTBIT_q, OPTBIT_v, OPTBIT_t,)
+	IF_FEATURE_WATCHLET_GLOBS(OPTBIT_x, OPTBIT_I,)
+	OPTBITS,
+	OPT_r = IF_FEATURE_WATCHLET_TREE((1 << OPTBIT_r)) + 0,
+	OPT_i = IF_FEATURE_WATCHLET_TREE((1 << OPTBIT_i)) + 0,
+	OPT_p = IF_FEATURE_WATCHLET_TREE((1 << OPTBIT_p)) + 0,
+	OPT_1 = IF_FEATURE_WATCHLET_OPTIONS((1 << OPTBIT_1)) + 0,
+	OPT_q = IF_FEATURE_WATCHLET_OPTIONS((1 << OPTBIT_q)) + 0,
+	OPT_v = IF_FEATURE_WATCHLET_OPTIONS((1 << OPTBIT_v)) + 0,
+	OPT_t = IF_FEATURE_WATCHLET_OPTIONS((1 << OPTBIT_t)) + 0,
+	OPT_x = IF_FEATURE_WATCHLET_GLOBS((1 << OPTBIT_x)) + 0,
+	OPT_I = IF_FEATURE_WATCHLET_GLOBS((1 << OPTBIT_I)) + 0,
+	OPTS_WITH_ARG = OPT_t | OPT_x | OPT_I,
+};
+
+/* ===== State ===== */
+
+/* A PATH of the command line. Slot i of G.watches is its watch. */
+struct path {
+	const char *name;       /* as given; the MASK may follow */
+	uint32_t mask;          /* what its user asked for */
+	dev_t dev;              /* of the directory, with -r */
+	ino_t ino;
+	uint16_t len;           /* bytes of name */
+	uint16_t opts;          /* OPT_r ... */
+};
+
+/* A place that is watched, or is to be. */
+struct watch {
+	int wd;                 /* -1: none, this is a place to look at */
+	idx_t wd_next;          /* next of the same hash of wd; next free slot */
+	/* the rest is for directories below a PATH */
+	idx_t parent;           /* 0: a PATH, or in limbo */
+	idx_t name_next;        /* next of the same hash of parent and name */
+	idx_t todo_next;        /* next in the work queue */
+	idx_t kids;             /* slots whose parent this is */
+	uint16_t flags;         /* W_... */
+	uint32_t name;          /* where in G.names */
+	uint32_t seen;          /* place in the event stream of the last look */
+};
+
+/* watch.flags. A slot in limbo has left its place (so has all below it), and
+ * may come back; it keeps its watch until the queue was read empty, so that
+ * it is known by its wd then. */
+enum {
+	W_USED   = 1 << 0,
+	W_QUEUED = 1 << 1,      /* stands in the work queue, so can't be reused */
+	W_TODO   = 1 << 2,      /* is to be looked at */
+	W_SCAN   = 1 << 3,      /* ... as part of the scan at start or after overflow */
+	W_NEWS   = 1 << 4,      /* ... and nobody was told of it: y if it is there */
+	W_LIMBO  = 1 << 5,
+	W_OVER   = 1 << 6,      /* moved here over something that may yet live */
+	W_QUIET  = 1 << 7,      /* its listing was not told */
+	W_TRY    = 1 << 8,      /* from here up: counts TRIES */
+};
+
+struct globals {
+	int fd;                 /* of inotify */
+	char **prog;            /* argv[] of PROG; its end is filled in; NULL: lines */
+	unsigned opts;          /* OPT_... */
+	unsigned paths_used;
+	unsigned paths_left;    /* that had no x yet */
+	unsigned out_len;       /* bytes in out[] */
+	char *cur, *end;        /* events[]: the one being handled; end of what was read */
+	int timeout_ms;         /* of -t */
+	unsigned long long deadline; /* in ms of the monotonic clock */
+	int home;               /* descriptor of the working directory */
+	int at_fd, top_fd;      /* of the directory looks start from; of its PATH */
+	idx_t at, top;          /* which these are */
+	idx_t path_of;          /* whose path is in path[] */
+	char *path_start;
+	idx_t free;             /* first free slot */
+	idx_t todo, todo_last;  /* work queue */
+	idx_t first_put_off;    /* in it, during this scan() */
+	unsigned top_used;      /* slots ever used */
+	unsigned in_use;        /* slots used now */
+	unsigned hash_mask;
+	unsigned scan_left;     /* slots with W_SCAN in the work queue */
+	unsigned names_used, names_dead; /* bytes */
+	uint32_t read_pos;      /* bytes of events read so far */
+	uint32_t horizon;       /* read_pos of the end of the queue, at the last look */
+	uint32_t pos;           /* ... of the event that is being handled */
+	smallint scanning;      /* all that was there is being looked at */
+	smallint limbo;         /* some slots are in limbo */
+	smallint away;          /* the working directory is not home */
+	smallint quiet_queue;   /* the kernel's queue was found empty */
+	smallint no_openat2;
+	smallint unwatched;     /* a directory is not watched, so has no slot */
+	smallint overflowed;    /* o is still to be told */
+	smallint said_full;     /* bit 0: G.watches is full; 1: G.names; 2: the kernel */
+	unsigned globs_used;
+	const char *globs[MAX_GLOBS];
+	char glob_kind[MAX_GLOBS]; /* 'x' or 'I' */
+	struct path paths[MAX_PATHS + 1];
+	struct watch watches[MAX_WATCHES + 1];
+	idx_t wd_heads[HASH_SIZE];
+	idx_t name_heads[ENABLE_FEATURE_WATCHLET_TREE ? HASH_SIZE : 0];
+	char path[PATH_MAX + NAME_MAX + 2];
+	char entry[PATH_MAX + NAME_MAX + 2];
+	char from[PATH_MAX + NAME_MAX + 2];
+	char out[PIPE_BUF + LINE_MAX_BYTES];
+	char events[EVENT_BUF] __attribute__((aligned(8)));
+	char dents[ENABLE_FEATURE_WATCHLET_TREE ? DENTS_BUF : 0] __attribute__((aligned(8)));
+	char names[NAMES_SIZE];
+};
+#define G (*ptr_to_globals)
+#define INIT_G() do { \
+	SET_PTR_TO_GLOBALS(xmmap_anon(sizeof(G))); \
+} while (0)
+
+/* ===== Messages =====
+ * One line each, on stderr. Names that were found, not given, are escaped.
+ */
+
+/* Says that an inotify limit of the kernel is reached: of what, and the sysctl
+ * that raises it, with its value (man 7 inotify: ENOSPC, EMFILE). */
+static void limit_msg(const char *what, const char *sysctl)
+{
+	char file[sizeof("/proc/sys/fs/inotify/max_user_instances")];
+	char value[16];
+	ssize_t n;
+
+	strcpy(stpcpy(file, "/proc/sys/fs/inotify/"), sysctl);
+	n = open_read_close(file, value, sizeof(value) - 1);
+	value[n < 1 ? 0 : n - 1] = '\0';
+	bb_error_msg("%s: no room, raise sysctl fs.inotify.%s (now %s)", what, sysctl, value);
+}
+
+/* Says why inotify_add_watch() of what failed. */
+static void add_watch_msg(const char *what)
+{
+	if (errno == ENOSPC) {
+		limit_msg(what, "max_user_watches");
+	} else {
+		bb_simple_perror_msg(what);
+	}
+}
+
+/* ===== Names and paths =====
+ * G.names holds the names of the directories below the PATHs, each with the
+ * index of its slot in front, so closing the holes is one pass.
+ */
+
+static idx_t name_owner(unsigned at)
+{
+	idx_t w;
+
+	memcpy(&w, G.names + at, sizeof(w));
+	return w;
+}
+
+static void set_name_owner(unsigned at, idx_t w)
+{
+	memcpy(G.names + at, &w, sizeof(w));
+}
+
+static char *name_of(idx_t w)
+{
+	return G.names + G.watches[w].name + sizeof(idx_t);
+}
+
+/* Closes the holes in G.names. */
+static void compact_names(void)
+{
+	unsigned from, to, size;
+	idx_t w;
+
+	for (from = to = 0; from < G.names_used; from += size) {
+		size = sizeof(w) + strlen(G.names + from + sizeof(w)) + 1;
+		w = name_owner(from);
+		if (w != 0) {
+			memmove(G.names + to, G.names + from, size);
+			G.watches[w].name = to;
+			to += size;
+		}
+	}
+	G.names_used = to;
+	G.names_dead = 0;
+}
+
+/* Gives slot w a name. Returns 0 when there is no room. Holes are closed when
+ * they are an eighth of G.names, so that nearly full is not quadratic. */
+static int store_name(idx_t w, const char *name)
+{
+	unsigned size = sizeof(w) + strlen(name) + 1;
+
+	if (size > NAMES_SIZE - G.names_used && G.names_dead >= NAMES_SIZE / 8) {
+		compact_names();
+	}
+	if (size > NAMES_SIZE - G.names_used) {
+		return 0;
+	}
+	G.watches[w].name = G.names_used;
+	set_name_owner(G.names_used, w);
+	strcpy(name_of(w), name);
+	G.names_used += size;
+	return 1;
+}
+
+static void forget_name(idx_t w)
+{
+	set_name_owner(G.watches[w].name, 0);
+	G.names_dead += sizeof(w) + strlen(name_of(w)) + 1;
+}
+
+/* The PATH that slot w belongs to; 0 when w is in limbo. */
+static idx_t root_of(idx_t w)
+{
+	if (ENABLE_FEATURE_WATCHLET_TREE) {
+		while (w > G.paths_used) {
+			w = G.watches[w].parent;
+		}
+	}
+	return w;
+}
+
+static int has_opt(idx_t root, unsigned opt)
+{
+	return opt && (G.paths[root].opts & opt);
+}
+
+/* Writes the path of slot w in front of end, where not more than PATH_MAX
+ * bytes are free. Returns its start, or NULL if it doesn't fit. */
+static char *path_before(char *end, idx_t w)
+{
+	const struct path *p;
+	char *start = end;
+	int slash = 0;
+
+	if (ENABLE_FEATURE_WATCHLET_TREE) {
+		for (; w > G.paths_used; w = G.watches[w].parent) {
+			size_t len = strlen(name_of(w));
+
+			if (end - start + len + slash + 1 > PATH_MAX) {
+				return NULL;
+			}
+			if (slash) {
+				*--start = '/';
+			}
+			start -= len;
+			memcpy(start, name_of(w), len);
+			slash = 1;
+		}
+	}
+	p = &G.paths[w];
+	if (slash && p->len != 0 && p->name[p->len - 1] != '/') {
+		if (end - start + p->len + 2 > PATH_MAX) {
+			return NULL;
+		}
+		*--start = '/';
+	}
+	if (end - start + p->len + 1 > PATH_MAX) {
+		return NULL;
+	}
+	start -= p->len;
+	return memcpy(start, p->name, p->len);
+}
+
+/* The path of slot w, in G.path until the next call; NULL if it is longer
+ * than PATH_MAX. */
+static char *path_of(idx_t w)
+{
+	char *end = G.path + sizeof(G.path) - 1;
+
+	if (!ENABLE_FEATURE_WATCHLET_TREE || G.path_of != w) {
+		G.path_start = path_before(end, w);
+		G.path_of = G.path_start ? w : 0;
+	}
+	return G.path_start;
+}
+
+/* The path of the entry name in the directory of slot w, in buf (G.entry or
+ * G.from); NULL if it is longer than PATH_MAX. */
+static char *entry_path(char *buf, idx_t w, const char *name)
+{
+	char *end = buf + sizeof(G.entry) - 1 - strlen(name);
+	const struct path *p = &G.paths[w];
+
+	strcpy(end, name);
+	if (w > G.paths_used || p->len == 0 || p->name[p->len - 1] != '/') {
+		*--end = '/';
+	}
+	return path_before(end, w);
+}
+
+/* ===== Globs ===== */
+
+/* Does s match glob: * ? [a-z] [!a-z], bytes. * takes a slash, too. */
+static int glob_match(const char *glob, const char *s)
+{
+	const char *star = NULL, *star_s = s;
+
+	for (;;) {
+		const char *g = glob;
+		unsigned char c = *s;
+		int ok;
+
+		if (*g == '*') {
+			star = ++glob;
+			star_s = s;
+			continue;
+		}
+		if (*g == '[' && c) {
+			int not = (g[1] == '!');
+			const char *first = g += 1 + not;
+
+			ok = not;
+			while (*g && (*g != ']' || g == first)) {
+				unsigned char lo = *g, hi = lo;
+
+				if (g[1] == '-' && g[2] && g[2] != ']') {
+					hi = g[2];
+					g += 2;
+				}
+				if (lo <= c && c <= hi) {
+					ok = !not;
+				}
+				g++;
+			}
+			if (!*g) { /* no ']': the '[' means itself */
+				g = glob;
+				ok = (c == '[');
+			}
+		} else {
+			if (!c && !*g) {
+				return 1;
+			}
+			ok = (*g == '?' && c) || (unsigned char)*g == c;
+		}
+		if (ok) {
+			glob = g + 1;
+			s++;
+		} else {
+			/* let the last * take one byte more */
+			if (!star || !*star_s) {
+				return 0;
+			}
+			glob = star;
+			s = ++star_s;
+		}
+	}
+}
+
+/* Does the entry name of the directory of slot w match one of the -x or -I?
+ * Returns -1 when there is none of that kind. */
+static int globs_match(char kind, idx_t w, const char *name)
+{
+	unsigned i;
+	int match = -1;
+
+	for (i = 0; i < G.globs_used; i++) {
+		const char *glob = G.globs[i];
+		const char *s = name;
+
+		if (G.glob_kind[i] != kind) {
+			continue;
+		}
+		match = 0;
+		if (strchr(glob, '/')) {
+			s = entry_path(G.entry, w, name);
+			if (!s) {
+				continue;
+			}
+			s += G.paths[root_of(w)].len;
+			s += (*s == '/');
+			glob += (*glob == '/');
+		}
+		if (glob_match(glob, s)) {
+			return 1;
+		}
+	}
+	return match;
+}
+
+static int excluded(idx_t w, const char *name)
+{
+	return ENABLE_FEATURE_WATCHLET_GLOBS && globs_match('x', w, name) > 0;
+}
+
+/* ===== Sinks =====
+ * tell() is the one way out. Lines are gathered in G.out, where there is
+ * always room for the longest after PIPE_BUF bytes.
+ */
+
+/* Ends as whoever wrote to a pipe that nobody reads. */
+static void die_of_sigpipe(void) NORETURN;
+static void die_of_sigpipe(void)
+{
+	kill_myself_with_sig(SIGPIPE);
+}
+
+/* Sleeps until fd has events (of poll(2)), or for ms (-1: for ever); ends when
+ * the reader of stdout goes away meanwhile. Returns what ppoll() returns.
+ * All sleeping is here. */
+static int sleep_for(int fd, int events, int ms)
+{
+	struct timespec ts;
+	struct pollfd pfd[2];
+	int n;
+
+	pfd[0].fd = fd;
+	pfd[0].events = events;
+	pfd[1].fd = G.prog ? -1 : STDOUT_FILENO;
+	pfd[1].events = 0;
+	ts.tv_sec = ms / 1000;
+	ts.tv_nsec = ms % 1000 * 1000000;
+	n = ppoll(pfd, 2, ms < 0 ? NULL : &ts, NULL);
+	if (n > 0 && (pfd[1].revents & (POLLERR | POLLHUP))) {
+		die_of_sigpipe();
+	}
+	return n;
+}
+
+/* Writes the first len bytes of G.out. */
+static void write_out(unsigned len)
+{
+	char *s = G.out;
+
+	G.out_len -= len;
+	while (len) {
+		ssize_t n = write(STDOUT_FILENO, s, len);
+
+		if (n >= 0) {
+			s += n;
+			len -= n;
+		} else if (errno == EAGAIN) {
+			sleep_for(STDOUT_FILENO, POLLOUT, -1);
+		} else if (errno == EPIPE) {
+			die_of_sigpipe();
+		} else if (errno != EINTR) {
+			bb_simple_perror_msg_and_die("standard output");
+		}
+	}
+	memmove(G.out, s, G.out_len);
+}
+
+static void flush_lines(void)
+{
+	write_out(G.out_len);
+}
+
+/* Appends s to dst with control bytes and \ as \ooo, which printf %b turns
+ * back. Returns the new end. */
+static char *escape(char *dst, const char *s)
+{
+	unsigned char c;
+
+	while ((c = *s++) != '\0') {
+		if (c < ' ' || c == '\\' || c == 0x7f) {
+			*dst++ = '\\';
+			*dst++ = '0' + (c >> 6);
+			*dst++ = '0' + ((c >> 3) & 7);
+			c = '0' + (c & 7);
+		}
+		*dst++ = c;
+	}
+	*dst = '\0';
+	return dst;
+}
+
+/* s escaped, for a message; until the next line. */
+static char *escaped(const char *s)
+{
+	char *room = G.out + G.out_len;
+
+	escape(room, s);
+	return room;
+}
+
+/* Appends the fields (up to NULL) as a line. Lines leave in writes of at most
+ * PIPE_BUF bytes, which a pipe takes whole (man 7 pipe); a longer one alone. */
+static void put_line(char **fields)
+{
+	unsigned before = G.out_len;
+	char *s = G.out + before;
+
+	do {
+		s = escape(s, *fields);
+		*s++ = '\t';
+	} while (*++fields);
+	s[-1] = '\n';
+	G.out_len = s - G.out;
+	if (G.out_len > PIPE_BUF && before) {
+		write_out(before);
+	}
+	if (G.out_len > PIPE_BUF) {
+		flush_lines();
+	}
+}
+
+/* Runs PROG (args[0]) and waits for it. Returns its exit status, 0x180 + N if
+ * signal N ended it, -1 if it could not be run. */
+static int run_prog(char **args)
+{
+	volatile int error = 0;
+	pid_t pid;
+	int status;
+
+	pid = xvfork();
+	if (pid == 0) {
+		/* shares our memory until it execs: nothing but system calls */
+		if (ENABLE_FEATURE_WATCHLET_TREE && G.away) {
+			fchdir(G.home);
+		}
+		BB_EXECVP(args[0], args);
+		if (errno == ENOEXEC) {
+			/* A script without #!, which musl's execvp() doesn't hand to
+			 * the shell. Without a slash "." finds it in PATH, too. */
+			char *sh[9];
+			char **argv = sh;
+
+			sh[0] = (char *)"sh";
+			sh[1] = (char *)"-c";
+			sh[2] = (char *)". \"$0\"";
+			memcpy(sh + 3, args, 6 * sizeof(args[0]));
+			if (strchr(args[0], '/')) {
+				argv += 2;
+				argv[0] = sh[0];
+			}
+			execv("/bin/sh", argv);
+		}
+		error = errno;
+		_exit(127);
+	}
+	status = wait4pid(pid);
+	errno = error;
+	if (error) {
+		status = -1;
+	}
+	if (!(G.opts & OPT_q)) {
+		if (status < 0) {
+			bb_perror_msg("can't run %s", args[0]);
+		} else if (status >= 0x180) {
+			bb_error_msg("%s: killed by signal %d", args[0], status - 0x180);
+		} else if (G.opts & OPT_v) {
+			bb_error_msg("%s: exit status %d", args[0], status);
+		}
+	}
+	return status;
+}
+
+/* The record itself: the letters of mask, then the fields. */
+static void emit(uint32_t mask, const char *file, const char *name, const char *from)
+{
+	char letters[20];
+	char *fields[6];
+	char *s = letters;
+	int i, status = 0;
+
+	for (i = 0; i < 16; i++) {
+		if (mask & (1 << i)) {
+			*s++ = bit_letters[i];
+		}
+	}
+	if (mask & IN_ISDIR) {
+		*s++ = '/';
+	}
+	*s = '\0';
+	i = 0;
+	if (G.prog) {
+		fields[i++] = G.prog[0];
+	}
+	fields[i++] = letters;
+	fields[i++] = (char *)file;
+	fields[i++] = (char *)name;
+	if (name) {
+		fields[i++] = (char *)from;
+	}
+	fields[i] = NULL;
+	if (G.prog) {
+		status = run_prog(fields);
+	} else {
+		put_line(fields);
+	}
+	if (mask & IN_STEP) {
+		return;
+	}
+	if (G.opts & OPT_1) {
+		flush_lines();
+		exit(status < 0 ? 127 : status & 0xff);
+	}
+	G.deadline = 0; /* starts anew */
+}
+
+/* Tells what happened to the directory or file of slot w, or to the entry name
+ * in it, if its PATH asked for that. from: the old path of an entry that was
+ * moved, or NULL. */
+static void tell(idx_t w, uint32_t mask, const char *name, const char *from)
+{
+	idx_t root = root_of(w);
+	char *path;
+
+	if (!has_opt(root, OPT_r) || !name) {
+		mask &= ~IN_ISDIR;
+	} else if (mask & IN_ISDIR) {
+		mask &= ~MASK_READS;
+	}
+	mask &= G.paths[root].mask | MASK_ALWAYS | IN_ISDIR;
+	if (!(mask & MASK_LETTERS)) {
+		return;
+	}
+	if (ENABLE_FEATURE_WATCHLET_GLOBS
+	 && name
+	 && globs_match('I', w, name) == 0
+	 /* what is below a directory moves with it */
+	 && !((mask & IN_ISDIR) && (mask & MASK_MOVE_DIR & MASK_LETTERS))
+	) {
+		return;
+	}
+	path = path_of(w);
+	while (ENABLE_FEATURE_WATCHLET_TREE && !path) {
+		/* longer than PATH_MAX: something happened below its parent */
+		w = G.watches[w].parent;
+		path = path_of(w);
+		mask = IN_Q_OVERFLOW;
+		name = NULL;
+	}
+	emit(mask, path, name, from);
+}
+
+/* ===== Watch table =====
+ * Slots are found by wd, and by parent and name. The hashes start small and
+ * grow with the number of slots, so a small tree touches few pages.
+ */
+
+static idx_t *wd_head(int wd)
+{
+	return &G.wd_heads[wd & (ENABLE_FEATURE_WATCHLET_TREE ? G.hash_mask : HASH_SIZE - 1)];
+}
+
+static idx_t *name_head(idx_t parent, const char *name)
+{
+	uint32_t h = parent * 0x9e3779b1u;
+
+	while (*name) {
+		h = (h ^ (unsigned char)*name++) * 0x01000193;
+	}
+	return &G.name_heads[(h ^ h >> 15) & G.hash_mask];
+}
+
+static void link_wd(idx_t w)
+{
+	idx_t *head = wd_head(G.watches[w].wd);
+
+	G.watches[w].wd_next = *head;
+	*head = w;
+}
+
+static void link_name(idx_t w)
+{
+	idx_t *head = name_head(G.watches[w].parent, name_of(w));
+
+	G.watches[w].name_next = *head;
+	*head = w;
+}
+
+/* A slot with this wd whose PATH comes after that of index after, the first of
+ * them; 0 if there is none. Slots in limbo have no PATH. The loop
+ * for (w = 0; (w = next_watch(wd, root_of(w))) != 0;) visits all PATHs that
+ * share an inode, whatever is done to the table meanwhile. */
+static idx_t next_watch(int wd, idx_t after)
+{
+	idx_t w, root, found = 0, found_root = 0;
+
+	for (w = *wd_head(wd); w != 0; w = G.watches[w].wd_next) {
+		if (G.watches[w].wd != wd) {
+			continue;
+		}
+		root = root_of(w);
+		if (root > after && (found == 0 || root < found_root)) {
+			found = w;
+			found_root = root;
+		}
+	}
+	return found;
+}
+
+/* The slot with this wd below PATH root, or in limbo; 0 if there is none. */
+static idx_t watch_of(int wd, idx_t root)
+{
+	idx_t w, r, limbo = 0;
+
+	for (w = *wd_head(wd); w != 0; w = G.watches[w].wd_next) {
+		if (G.watches[w].wd == wd) {
+			r = root_of(w);
+			if (r == root) {
+				return w;
+			}
+			if (r == 0) {
+				limbo = w;
+			}
+		}
+	}
+	return limbo;
+}
+
+/* The slot of the entry name in the directory of slot parent; 0 if none. */
+static idx_t kid_of(idx_t parent, const char *name)
+{
+	idx_t w;
+
+	for (w = *name_head(parent, name); w != 0; w = G.watches[w].name_next) {
+		if (G.watches[w].parent == parent && strcmp(name_of(w), name) == 0) {
+			break;
+		}
+	}
+	return w;
+}
+
+/* Does any slot have this wd? */
+static int wd_in_use(int wd)
+{
+	idx_t w;
+
+	for (w = *wd_head(wd); w != 0; w = G.watches[w].wd_next) {
+		if (G.watches[w].wd == wd) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* Lets the kernel forget a watch that no slot has. It may have done so already
+ * (EINVAL). */
+static void unwatch(int wd)
+{
+	if (wd >= 0 && !wd_in_use(wd)) {
+		inotify_rm_watch(G.fd, wd);
+	}
+}
+
+/* Slot w has no wd any more. */
+static void unlink_wd(idx_t w)
+{
+	idx_t *link;
+
+	if (G.watches[w].wd < 0) {
+		return;
+	}
+	link = wd_head(G.watches[w].wd);
+	while (*link != w) {
+		link = &G.watches[*link].wd_next;
+	}
+	*link = G.watches[w].wd_next;
+	G.watches[w].wd = -1;
+}
+
+/* Takes slot w from its place. Its name stays in G.names as a hole. */
+static void detach(idx_t w)
+{
+	struct watch *p = &G.watches[w];
+	idx_t *link;
+
+	if (p->parent == 0) {
+		return;
+	}
+	link = name_head(p->parent, name_of(w));
+	while (*link != w) {
+		link = &G.watches[*link].name_next;
+	}
+	*link = p->name_next;
+	G.watches[p->parent].kids--;
+	p->parent = 0;
+	forget_name(w);
+	G.path_of = 0;
+}
+
+/* Puts slot w, which has no place, at name in the directory of slot parent.
+ * Returns 0 when G.names is full; it is in no place then. */
+static int attach(idx_t w, idx_t parent, const char *name)
+{
+	if (!store_name(w, name)) {
+		return 0;
+	}
+	G.watches[w].parent = parent;
+	G.watches[parent].kids++;
+	link_name(w);
+	return 1;
+}
+
+/* Slot w is no more to be looked at. */
+static void not_todo(idx_t w)
+{
+	struct watch *p = &G.watches[w];
+
+	if (p->flags & W_TODO && p->flags & W_SCAN) {
+		G.scan_left--;
+	}
+	p->flags &= W_TRY - 1 - W_TODO - W_SCAN - W_NEWS;
+}
+
+/* Puts slot w into the work queue. */
+static void enqueue(idx_t w)
+{
+	if (!(G.watches[w].flags & W_QUEUED)) {
+		G.watches[w].flags |= W_QUEUED;
+		G.watches[w].todo_next = 0;
+		if (G.todo) {
+			G.watches[G.todo_last].todo_next = w;
+		} else {
+			G.todo = w;
+		}
+		G.todo_last = w;
+	}
+}
+
+/* Slot w is to be looked at; how: W_SCAN, W_NEWS. */
+static void set_todo(idx_t w, unsigned how)
+{
+	not_todo(w);
+	if (how & W_SCAN) {
+		G.scan_left++;
+		G.scanning = 1;
+	}
+	G.watches[w].flags |= W_TODO | how;
+	enqueue(w);
+}
+
+/* Makes a slot free for other use, once it is out of the work queue. */
+static void recycle(idx_t w)
+{
+	G.watches[w].wd_next = G.free;
+	G.free = w;
+}
+
+static void free_watch(idx_t w)
+{
+	struct watch *p = &G.watches[w];
+	int wd = p->wd;
+
+	detach(w);
+	unlink_wd(w);
+	unwatch(wd);
+	not_todo(w);
+	p->flags &= W_QUEUED;
+	G.in_use--;
+	if (!p->flags) {
+		recycle(w);
+	}
+}
+
+/* Slot w, with all below it, leaves its place for one that is not known. */
+static void to_limbo(idx_t w)
+{
+	struct watch *p = &G.watches[w];
+
+	not_todo(w);
+	detach(w);
+	if (p->flags & W_LIMBO) {
+		return;
+	}
+	if (p->wd < 0 && p->kids == 0) {
+		free_watch(w);
+	} else {
+		p->flags |= W_LIMBO;
+		G.limbo = 1;
+	}
+}
+
+/* All that is in the directory of slot w leaves its place: a listing is about
+ * to tell what is there. */
+static void kids_to_limbo(idx_t w)
+{
+	unsigned k;
+
+	for (k = G.paths_used + 1; G.watches[w].kids != 0 && k <= G.top_used; k++) {
+		if (G.watches[k].parent == w) {
+			to_limbo(k);
+		}
+	}
+}
+
+/* Frees all slots in limbo. */
+static void sweep_limbo(void)
+{
+	unsigned w;
+
+	if (!G.limbo) {
+		return;
+	}
+	for (w = G.paths_used + 1; w <= G.top_used; w++) {
+		if ((G.watches[w].flags & W_USED) && root_of(w) == 0) {
+			G.watches[w].flags |= W_LIMBO;
+		}
+	}
+	for (w = G.paths_used + 1; w <= G.top_used; w++) {
+		if (G.watches[w].flags & W_LIMBO) {
+			free_watch(w);
+		}
+	}
+	G.limbo = 0;
+}
+
+/* Doubles the part of the hashes that is in use. */
+static void grow_hash(void)
+{
+	unsigned w;
+
+	memset(G.wd_heads, 0, (G.hash_mask + 1) * sizeof(idx_t));
+	memset(G.name_heads, 0, (G.hash_mask + 1) * sizeof(idx_t));
+	G.hash_mask = G.hash_mask * 2 + 1;
+	for (w = 1; w <= G.top_used; w++) {
+		if (G.watches[w].flags & W_USED) {
+			if (G.watches[w].wd >= 0) {
+				link_wd(w);
+			}
+			if (G.watches[w].parent != 0) {
+				link_name(w);
+			}
+		}
+	}
+}
+
+/* A new slot without wd and place. Returns 0 when the table is full. */
+static idx_t new_watch(void)
+{
+	idx_t w;
+
+	if (G.free == 0 && G.top_used == MAX_WATCHES) {
+		sweep_limbo();
+	}
+	if (G.free != 0) {
+		w = G.free;
+		G.free = G.watches[w].wd_next;
+	} else if (G.top_used < MAX_WATCHES) {
+		w = ++G.top_used;
+	} else {
+		return 0;
+	}
+	memset(&G.watches[w], 0, sizeof(G.watches[w]));
+	G.watches[w].wd = -1;
+	G.watches[w].flags = W_USED;
+	if (ENABLE_FEATURE_WATCHLET_TREE && ++G.in_use > G.hash_mask && G.hash_mask < HASH_SIZE - 1) {
+		grow_hash();
+	}
+	return w;
+}
+
+/* ===== Scanner =====
+ * Looks at the slots in the work queue: opens, watches and lists directories.
+ * Nothing outside of a PATH is ever watched or listed: the way down from PATH
+ * is taken without symlinks.
+ */
+
+/* Directory entries as getdents64(2) gives them */
+struct dent {
+	uint64_t ino;
+	uint64_t off;
+	uint16_t len;
+	uint8_t type;
+	char name[1];
+};
+
+enum {
+	DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC,
+};
+
+/* The place in the stream of events where the kernel's queue ends now: events
+ * before it are older than this call, those after it are newer. Both the bytes
+ * that were read and those that FIONREAD tells count (man 7 inotify). */
+static uint32_t stream_end(void)
+{
+	int n = 0;
+
+	ioctl(G.fd, FIONREAD, &n);
+	return G.read_pos + n;
+}
+
+/* Was the event that is being handled queued before place pos of the stream? */
+static int older_than(uint32_t pos)
+{
+	return (int32_t)(G.pos - pos) < 0;
+}
+
+/* The mask the kernel gets for a directory below PATH root. */
+static uint32_t tree_mask(idx_t root)
+{
+	uint32_t mask = G.paths[root].mask & (MASK_EVENTS | IN_EXCL_UNLINK);
+
+	return (mask & ~(IN_DELETE_SELF | IN_MOVE_SELF)) | MASK_TREE | IN_MASK_ADD;
+}
+
+/* Tells that the entry name in the directory of slot w is there, but can't be
+ * watched. why: NULL for errno, or what to say; once per bit of said_full. */
+static void unwatchable(idx_t w, const char *name, int bit, const char *why)
+{
+	char *path = entry_path(G.entry, w, name);
+
+	if (!path) {
+		tell(w, IN_Q_OVERFLOW, NULL, NULL);
+		return;
+	}
+	if (errno == ENOSPC && !why) {
+		bit = 4;
+	}
+	if (!(G.said_full & bit)) {
+		G.said_full |= bit;
+		if (why) {
+			bb_error_msg("%s: not watched, %s", escaped(path), why);
+		} else {
+			add_watch_msg(escaped(path));
+		}
+	}
+	emit(IN_IGNORED, path, NULL, NULL);
+}
+
+static void names_full(idx_t w, const char *name)
+{
+	G.unwatched = 1;
+	unwatchable(w, name, 2, "the names are full (WATCHLET_NAMES_KB)");
+}
+
+/* Puts a slot for the entry name in the directory of slot parent into the work
+ * queue. how: W_SCAN, W_NEWS. If there is no room, tells so. */
+static void place(idx_t parent, const char *name, unsigned how)
+{
+	idx_t w;
+	char *path = path_of(parent);
+
+	if (!path || strlen(path) + strlen(name) + 2 > PATH_MAX) {
+		G.unwatched = 1;
+		errno = ENAMETOOLONG;
+		unwatchable(parent, name, 0, NULL);
+		return;
+	}
+	w = new_watch();
+	if (w == 0) {
+		G.unwatched = 1;
+		unwatchable(parent, name, 1, "the table is full (WATCHLET_MAX_WATCHES)");
+	} else if (!attach(w, parent, name)) {
+		free_watch(w);
+		names_full(parent, name);
+	} else {
+		set_todo(w, how);
+	}
+}
+
+/* Opens the directory at path, relative to that of fd, without following any
+ * symlink. Writes into path. Returns -1 on failure. */
+static int open_below(int fd, char *path)
+{
+#ifdef SYS_openat2
+	struct {
+		uint64_t flags, mode, resolve;
+	} how = { DIR_FLAGS, 0, 0x04 }; /* RESOLVE_NO_SYMLINKS: linux/openat2.h */
+
+	if (!G.no_openat2) {
+		int at = syscall(SYS_openat2, fd, path, &how, sizeof(how));
+
+		if (at >= 0 || (errno != ENOSYS && errno != EPERM)) {
+			return at;
+		}
+		G.no_openat2 = 1; /* before Linux 5.6, or a strict sandbox */
+	}
+#endif
+	fd = dup(fd);
+	G.path_of = 0;
+	do {
+		char *slash = strchrnul(path, '/');
+		int more = *slash;
+		int up = fd;
+
+		*slash = '\0';
+		fd = openat(up, path, DIR_FLAGS | O_NOFOLLOW);
+		close(up);
+		path = slash + more;
+	} while (fd >= 0 && *path);
+	return fd;
+}
+
+/* Closes what looks were made from, and goes home. */
+static void leave(void)
+{
+	if (G.at_fd != G.top_fd) {
+		close(G.at_fd);
+	}
+	if (G.top != 0) {
+		close(G.top_fd);
+	}
+	G.at_fd = G.top_fd = -1;
+	G.at = G.top = 0;
+	if (G.away) {
+		fchdir(G.home);
+		G.away = 0;
+	}
+}
+
+/* Opens PATH root as G.top_fd. It must be the directory it was at start. */
+static int open_top(idx_t root)
+{
+	struct path *p = &G.paths[root];
+	struct stat st;
+
+	if (G.top == root) {
+		return 1;
+	}
+	leave();
+	memcpy(G.path, p->name, p->len);
+	G.path[p->len] = '\0';
+	G.path_of = 0;
+	G.top_fd = open(G.path, DIR_FLAGS | (p->mask & IN_DONT_FOLLOW ? O_NOFOLLOW : 0));
+	if (G.top_fd < 0) {
+		return 0;
+	}
+	G.top = root;
+	G.at_fd = G.top_fd;
+	fstat(G.top_fd, &st);
+	if (p->ino == 0) {
+		p->dev = st.st_dev;
+		p->ino = st.st_ino;
+	}
+	errno = ESTALE;
+	return p->dev == st.st_dev && p->ino == st.st_ino;
+}
+
+/* Makes G.at_fd the directory of slot w. Returns 0 when it isn't where the
+ * table has it. That it is the same is told by its wd. */
+static int reach(idx_t w)
+{
+	idx_t root = root_of(w);
+	int wd;
+
+	if (G.at == w) {
+		return 1;
+	}
+	if (!open_top(root)) {
+		leave();
+		return 0;
+	}
+	if (G.at_fd != G.top_fd) {
+		close(G.at_fd);
+	}
+	G.at_fd = G.top_fd;
+	G.at = 0;
+	if (w != root) {
+		char *below = path_of(w);
+
+		if (!below) {
+			return 0;
+		}
+		below += G.paths[root].len;
+		below += (*below == '/');
+		G.at_fd = open_below(G.top_fd, below);
+		if (G.at_fd < 0) {
+			G.at_fd = G.top_fd;
+			return 0;
+		}
+	}
+	G.away = 1;
+	if (fchdir(G.at_fd) != 0) {
+		return 0;
+	}
+	wd = inotify_add_watch(G.fd, ".", tree_mask(root));
+	if (wd < 0 || wd != G.watches[w].wd) {
+		unwatch(wd);
+		return 0;
+	}
+	G.at = w;
+	return 1;
+}
+
+/* FUSE allows names that are longer than NAME_MAX. They can't be told. */
+static int too_long(idx_t w, const char *name)
+{
+	if (strlen(name) <= NAME_MAX) {
+		return 0;
+	}
+	tell(w, IN_Q_OVERFLOW, NULL, NULL);
+	return 1;
+}
+
+/* Lists the directory of slot w, open as fd: tells what is in it, and puts
+ * directories into the work queue. */
+static void list(idx_t w, int fd, unsigned how)
+{
+	int tree = has_opt(root_of(w), OPT_r);
+	long n;
+
+	while ((n = syscall(SYS_getdents64, fd, G.dents, DENTS_BUF)) > 0) {
+		char *next = G.dents;
+
+		do {
+			struct dent *d = (struct dent *)next;
+			uint32_t mask = IN_CREATE | IN_MOVED_TO;
+			struct stat st;
+
+			next += d->len;
+			n -= d->len;
+			if (LONE_CHAR(d->name, '.') || strcmp(d->name, "..") == 0) {
+				continue;
+			}
+			if (too_long(w, d->name) || excluded(w, d->name)) {
+				continue;
+			}
+			if (d->type == DT_UNKNOWN && fstatat(fd, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+				d->type = st.st_mode >> 12; /* S_IFDIR is DT_DIR << 12 and so on */
+			}
+			if (d->type == DT_REG) {
+				mask |= IN_CLOSE_WRITE;
+			}
+			if (d->type == DT_DIR) {
+				mask |= IN_ISDIR;
+			}
+			if (!(G.watches[w].flags & W_QUIET)) {
+				tell(w, mask, d->name, NULL);
+			}
+			if (tree && d->type == DT_DIR) {
+				place(w, d->name, how);
+			}
+		} while (n > 0);
+	}
+	if (n < 0 && errno != ENOENT) { /* ENOENT: it was removed */
+		bb_perror_msg("can't list %s", escaped(path_of(w)));
+		tell(w, IN_Q_OVERFLOW, NULL, NULL);
+	}
+}
+
+/* Slot w goes to the end of the work queue; the first that does ends scan(). */
+static void put_off(idx_t w)
+{
+	if (G.first_put_off == 0) {
+		G.first_put_off = w;
+	}
+	enqueue(w);
+}
+
+/* Slot w is to be looked at again after more events have been read. Returns 0
+ * when the queue was empty often enough. */
+static int later(idx_t w)
+{
+	if (G.quiet_queue) {
+		if (G.watches[w].flags / W_TRY >= TRIES) {
+			return 0;
+		}
+		G.watches[w].flags += W_TRY;
+	}
+	put_off(w);
+	return 1;
+}
+
+/* What slot w has is not where the table has it, and no event says so: it is
+ * told as gone from there, and its place is looked at. */
+static void doubt(idx_t w)
+{
+	idx_t parent = G.watches[w].parent;
+	char name[NAME_MAX + 1];
+
+	strcpy(name, name_of(w));
+	to_limbo(w);
+	tell(parent, IN_MOVED_FROM | IN_ISDIR, name, NULL);
+	place(parent, name, W_NEWS);
+}
+
+/* Is the entry name of the directory G.at_fd the file that is open as fd? */
+static int is_entry(int fd, const char *name)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0
+		&& fstatat(G.at_fd, name, &b, AT_SYMLINK_NOFOLLOW) == 0
+		&& a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Slot w keeps its place, but has no watch. */
+static void blind(idx_t w)
+{
+	int wd = G.watches[w].wd;
+
+	kids_to_limbo(w);
+	unlink_wd(w);
+	unwatch(wd);
+	not_todo(w);
+}
+
+/* Looks at slot w, a directory below a PATH: finds out which directory is at
+ * its place, and lists it. */
+static void look(idx_t w)
+{
+	idx_t parent = G.watches[w].parent;
+	idx_t root = root_of(w);
+	idx_t known;
+	unsigned how = G.watches[w].flags & (W_SCAN | W_NEWS);
+	uint32_t end;
+	char name[NAME_MAX + 1];
+	int fd, wd;
+
+	if (root == 0 || (G.watches[parent].flags & W_TODO)) {
+		/* it left, or the listing of its parent is about to say more */
+		not_todo(w);
+		return;
+	}
+	strcpy(name, name_of(w));
+	if (!reach(parent)) {
+		if (!later(w)) {
+			if (parent == root) {
+				unwatchable(parent, name, 0, NULL);
+				blind(w);
+			} else {
+				doubt(parent);
+			}
+		}
+		return;
+	}
+	fd = openat(G.at_fd, name, DIR_FLAGS | O_NOFOLLOW);
+	if (fd < 0) {
+		if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) {
+			/* The event that says so is on its way. The slot stays as
+			 * long as the name does. */
+			if (how & W_NEWS) {
+				to_limbo(w);
+			} else {
+				blind(w);
+			}
+			return;
+		}
+		goto fail;
+	}
+	G.away = 1;
+	if (fchdir(fd) != 0) {
+		goto fail;
+	}
+	wd = inotify_add_watch(G.fd, ".", tree_mask(root));
+	if (wd < 0) {
+		goto fail;
+	}
+	known = watch_of(wd, root);
+	if (known != 0 && known != w && root_of(known) != 0) {
+		/* It has moved here, and the event is on its way. If that doesn't
+		 * come, the directory can be reached by two paths. */
+		close(fd);
+		if (!later(w)) {
+			idx_t other = G.watches[known].parent;
+
+			if (other == 0 || (reach(other)
+			 && (fd = openat(G.at_fd, name_of(known), DIR_FLAGS | O_NOFOLLOW)) >= 0)
+			) {
+				int same = other == 0;
+
+				if (!same) {
+					G.away = 1;
+					fchdir(fd);
+					close(fd);
+					same = inotify_add_watch(G.fd, ".", tree_mask(root)) == wd;
+				}
+				if (same) {
+					unwatchable(parent, name, 0, "it is watched under another path (a bind mount?)");
+					blind(w);
+					return;
+				}
+			}
+			doubt(known);
+			set_todo(w, how);
+		}
+		return;
+	}
+	end = stream_end();
+	if (end != G.horizon) {
+		/* Something happened meanwhile. Is the directory, that is watched
+		 * now, still here? */
+		G.horizon = end;
+		if (!is_entry(fd, name)) {
+			unwatch(wd);
+			close(fd);
+			put_off(w);
+			return;
+		}
+	}
+	if (known != w) {
+		if (known != 0) {
+			/* it is back */
+			to_limbo(w);
+			detach(known);
+			G.watches[known].flags |= W_LIMBO;
+			if (!attach(known, parent, name)) {
+				names_full(parent, name);
+				close(fd);
+				return;
+			}
+			w = known;
+		} else {
+			int old = G.watches[w].wd;
+
+			if (old >= 0) {
+				unlink_wd(w);
+				unwatch(old);
+			}
+			G.watches[w].wd = wd;
+			link_wd(w);
+		}
+	}
+	kids_to_limbo(w);
+	not_todo(w);
+	G.watches[w].flags &= ~(W_LIMBO | W_OVER | W_QUIET);
+	if ((how & W_SCAN) && !has_opt(root, OPT_i)) {
+		G.watches[w].flags |= W_QUIET;
+	}
+	G.watches[w].seen = end;
+	if (how & W_NEWS) {
+		tell(parent, IN_MOVED_TO | IN_ISDIR, name, NULL);
+	}
+	list(w, fd, how & W_SCAN);
+	close(fd);
+	return;
+ fail:
+	unwatchable(parent, name, 0, NULL);
+	if (fd >= 0) {
+		close(fd);
+	}
+	blind(w);
+}
+
+/* PATH root got its x: it is watched no more. Ends when it was the last. */
+static void end_path(idx_t root)
+{
+	if (ENABLE_FEATURE_WATCHLET_TREE) {
+		kids_to_limbo(root);
+		not_todo(root);
+	}
+	unlink_wd(root);
+	if (--G.paths_left == 0) {
+		flush_lines();
+		exit(EXIT_SUCCESS);
+	}
+}
+
+/* Looks at PATH root: lists it, or with -i tells of it if it isn't a
+ * directory. */
+static void look_at_path(idx_t root)
+{
+	struct path *p = &G.paths[root];
+	unsigned how = G.watches[root].flags & W_SCAN;
+	int quiet = !has_opt(root, OPT_i);
+	int wd;
+
+	kids_to_limbo(root);
+	not_todo(root);
+	G.watches[root].flags &= ~W_QUIET;
+	if (quiet) {
+		G.watches[root].flags |= W_QUIET;
+	}
+	if (open_top(root)) {
+		G.away = 1;
+		fchdir(G.top_fd);
+		wd = inotify_add_watch(G.fd, ".", p->mask | IN_MASK_ADD | (has_opt(root, OPT_r) ? MASK_TREE : 0));
+		if (wd == G.watches[root].wd) {
+			G.at = root;
+			G.watches[root].seen = stream_end();
+			list(root, G.top_fd, how);
+			return;
+		}
+		unwatch(wd);
+		errno = ESTALE;
+	} else if (G.top == 0 && (errno == ENOTDIR || errno == ELOOP)) {
+		/* a file, or with L a symlink; G.path has it still */
+		struct stat st;
+
+		if (!quiet && lstat(G.path, &st) == 0) {
+			tell(root, IN_CREATE | IN_MOVED_TO | (S_ISDIR(st.st_mode) ? 0 : IN_CLOSE_WRITE), NULL, NULL);
+		}
+		return;
+	}
+	bb_perror_msg("%s", path_of(root));
+	wd = G.watches[root].wd;
+	tell(root, IN_IGNORED, NULL, NULL);
+	end_path(root);
+	unwatch(wd);
+}
+
+/* All that was there at start, or after an overflow, has been told. */
+static void scan_done(void)
+{
+	idx_t root;
+	uint32_t mask;
+
+	for (root = 1; root <= G.paths_used; root++) {
+		mask = has_opt(root, OPT_i) ? IN_STEP
+			: G.overflowed && has_opt(root, OPT_r) ? IN_Q_OVERFLOW : 0;
+		if (mask && G.watches[root].wd >= 0) {
+			tell(root, mask, NULL, NULL);
+		}
+	}
+	G.overflowed = 0;
+	G.scanning = 0;
+}
+
+/* Takes up to LOOKS slots from the work queue and looks at them. Returns 0 when
+ * all that is left waits for events. */
+static int scan(void)
+{
+	unsigned n, done = 0;
+
+	G.first_put_off = 0;
+	G.horizon = stream_end();
+	for (n = 0; n < LOOKS && G.todo != G.first_put_off; n++) {
+		idx_t w = G.todo;
+		struct watch *p = &G.watches[w];
+
+		G.todo = p->todo_next;
+		p->flags &= ~W_QUEUED;
+		if (!(p->flags & W_USED)) {
+			recycle(w);
+		} else if (p->flags & W_TODO) {
+			if (w <= G.paths_used) {
+				look_at_path(w);
+			} else {
+				look(w);
+			}
+		}
+		done += !(p->flags & W_QUEUED);
+	}
+	leave();
+	return done;
+}
+
+/* ===== Events ===== */
+
+/* One end of a move, or the place of any other event with a name */
+struct place {
+	idx_t w;                /* whose directory; 0: not watched */
+	idx_t kid;              /* slot of the entry, if it has one */
+	const char *name;
+	smallint news;          /* is to be told */
+};
+
+/* Fills in p. An event of directory w, at place pos of the stream, about name,
+ * is no news when it is older than the listing of w, or than the look that
+ * found what has that name now, or when the user leaves it out. */
+static void get_place(struct place *p, idx_t w, const char *name, uint32_t mask)
+{
+	idx_t kid;
+
+	p->w = w;
+	p->kid = 0;
+	p->name = name;
+	p->news = 0;
+	if (w == 0 || excluded(w, name)) {
+		return;
+	}
+	if (ENABLE_FEATURE_WATCHLET_TREE && has_opt(root_of(w), OPT_r)) {
+		if ((G.watches[w].flags & W_TODO) || older_than(G.watches[w].seen)) {
+			return;
+		}
+		kid = kid_of(w, name);
+		if (kid != 0 && G.watches[kid].wd >= 0 && older_than(G.watches[kid].seen)) {
+			if ((G.watches[kid].flags & W_QUIET) && (mask & (IN_CREATE | IN_MOVED_TO))) {
+				/* it came after its parent was listed, and was not told */
+				set_todo(kid, W_NEWS);
+			}
+			return;
+		}
+		p->kid = kid;
+	}
+	if (ENABLE_FEATURE_WATCHLET_GLOBS && !(mask & IN_ISDIR) && globs_match('I', w, name) == 0) {
+		return;
+	}
+	p->news = 1;
+}
+
+/* Is slot w below slot above, or that itself? */
+static int is_below(idx_t w, idx_t above)
+{
+	while (w != 0 && w != above) {
+		w = G.watches[w].parent;
+	}
+	return w != 0;
+}
+
+/* An entry went from a to b; one of them may be unknown. dir is IN_ISDIR or 0. */
+static void moved(struct place *a, struct place *b, uint32_t dir)
+{
+	idx_t from_root = root_of(a->w), to_root = root_of(b->w);
+	idx_t kid = a->kid;
+	int tree = has_opt(to_root, OPT_r);
+	int check = 0, keeps = 0;
+	char *from = NULL;
+
+	if (has_opt(from_root, OPT_r)) {
+		if (!dir != !kid && !(dir && G.unwatched)) {
+			/* Second half of an exchange of a directory and a file: what
+			 * left is what the first half came over, and is forgotten. */
+			a->news = 0;
+			kid = 0;
+		}
+		if (kid && b->news && from_root == to_root) {
+			/* The second half of an exchange of two directories looks like
+			 * a way back. And nothing moves below itself: what the table
+			 * has here is not what has moved. */
+			check = (G.watches[kid].flags & W_OVER) || is_below(b->w, kid);
+			keeps = !check;
+		}
+	}
+	if (has_opt(to_root, OPT_p) && a->news && b->news && !check && (!dir || kid || !has_opt(from_root, OPT_r))) {
+		from = entry_path(G.from, a->w, a->name);
+	}
+	if (b->kid != 0 && b->kid != kid) {
+		to_limbo(b->kid);
+	}
+	if (kid != 0) {
+		if (keeps) {
+			detach(kid);
+			if (attach(kid, b->w, b->name)) {
+				if (b->kid != 0 || G.unwatched) {
+					G.watches[kid].flags |= W_OVER;
+				}
+				if (G.watches[kid].wd < 0) {
+					set_todo(kid, 0);
+				}
+			} else {
+				G.watches[kid].flags |= W_LIMBO;
+				G.limbo = 1;
+				keeps = 0;
+				names_full(b->w, b->name);
+			}
+		} else {
+			to_limbo(kid);
+		}
+	}
+	if (a->news && (!from || !(G.paths[to_root].mask & IN_MOVED_TO))) {
+		tell(a->w, IN_MOVED_FROM | dir, a->name, NULL);
+	}
+	if (b->news) {
+		tell(b->w, IN_MOVED_TO | dir, b->name, from);
+		if (tree && dir && !keeps) {
+			place(b->w, b->name, 0);
+		}
+	}
+	if (check) {
+		place(a->w, a->name, W_NEWS);
+	}
+}
+
+/* An entry was created, deleted, written … in the directory of slot w. */
+static void entry_event(idx_t w, uint32_t mask, const char *name)
+{
+	struct place p;
+	int dir = !!(mask & IN_ISDIR);
+
+	get_place(&p, w, name, mask);
+	if (!p.news) {
+		return;
+	}
+	if (ENABLE_FEATURE_WATCHLET_TREE && has_opt(root_of(w), OPT_r)) {
+		if (mask & IN_CREATE) {
+			if (p.kid != 0 && G.watches[p.kid].wd < 0 && dir) {
+				/* The listing saw it first. */
+				if (!(G.watches[w].flags & W_QUIET)) {
+					return;
+				}
+				set_todo(p.kid, 0);
+			} else {
+				if (p.kid != 0) {
+					to_limbo(p.kid);
+				}
+				tell(w, mask, name, NULL);
+				if (dir) {
+					place(w, name, 0);
+				}
+				return;
+			}
+		}
+		if (mask & IN_DELETE) {
+			if (p.kid != 0) {
+				if (!dir) {
+					return; /* the file that was here before it */
+				}
+				to_limbo(p.kid);
+			}
+		}
+	}
+	tell(w, mask, name, NULL);
+}
+
+/* Something happened to the directory of slot w, below a PATH, itself. */
+static void directory_event(idx_t w, uint32_t mask)
+{
+	idx_t parent = G.watches[w].parent;
+	char name[NAME_MAX + 1];
+
+	if (mask & IN_UNMOUNT) {
+		/* what it was mounted on is there again */
+		strcpy(name, name_of(w));
+		to_limbo(w);
+		place(parent, name, W_NEWS);
+	} else if (mask & IN_IGNORED) {
+		/* deleted; its parent's event frees the slot */
+		blind(w);
+	}
+}
+
+/* Slots in limbo that have this wd lose it. */
+static void ignored(int wd)
+{
+	idx_t w = *wd_head(wd);
+
+	while (w != 0) {
+		idx_t next = G.watches[w].wd_next;
+
+		if (G.watches[w].wd == wd) {
+			unlink_wd(w);
+			if (G.watches[w].flags & W_LIMBO && G.watches[w].kids == 0) {
+				G.watches[w].flags &= ~W_LIMBO;
+				free_watch(w);
+			}
+		}
+		w = next;
+	}
+}
+
+/* The kernel's queue was full, and it dropped events. With -r and -i all is
+ * looked at anew; without -i o is told after that, so that whoever looks for
+ * himself at that moment misses nothing. */
+static void overflow(void)
+{
+	unsigned w;
+
+	if (ENABLE_FEATURE_WATCHLET_TREE) {
+		for (w = G.paths_used + 1; w <= G.top_used; w++) {
+			if (G.watches[w].flags & W_USED) {
+				to_limbo(w);
+			}
+		}
+		G.unwatched = 0;
+		G.said_full = 0;
+		G.overflowed = 1;
+	}
+	for (w = 1; w <= G.paths_used; w++) {
+		if (G.watches[w].wd < 0) {
+			continue;
+		}
+		if (ENABLE_FEATURE_WATCHLET_TREE && has_opt(w, OPT_r | OPT_i)) {
+			if (G.watches[w].flags & W_TODO) {
+				continue; /* nothing was told since the last */
+			}
+			set_todo(w, W_SCAN);
+			if (!has_opt(w, OPT_i)) {
+				continue;
+			}
+		}
+		tell(w, IN_Q_OVERFLOW, NULL, NULL);
+	}
+}
+
+/* Reads what the kernel's queue holds, behind what is left in G.events.
+ * Returns 0 when it is empty. */
+static int read_more(void)
+{
+	unsigned left = G.end - G.cur;
+	ssize_t n;
+
+	memmove(G.events, G.cur, left);
+	G.cur = G.events;
+	G.end = G.cur + left;
+	n = read(G.fd, G.end, EVENT_BUF - left);
+	if (n <= 0) {
+		/* EINVAL: no room for the next event, after those that are left */
+		if (n < 0 && errno != EAGAIN && errno != EINTR && !(errno == EINVAL && left)) {
+			bb_simple_perror_msg_and_die("inotify");
+		}
+		return 0;
+	}
+	G.end += n;
+	G.read_pos += n;
+	return 1;
+}
+
+static struct inotify_event *event_after(struct inotify_event *ev)
+{
+	return (struct inotify_event *)((char *)ev + sizeof(*ev) + ev->len);
+}
+
+/* The other half of the move that the event at G.cur began; NULL if it isn't
+ * there. It nearly always follows at once, but another process may be heard in
+ * between, and it may not have been queued yet. Moves the events in memory. */
+static struct inotify_event *other_half(void)
+{
+	struct inotify_event *ev;
+	unsigned searched = 0, waited = 0;
+	uint32_t cookie = ((struct inotify_event *)G.cur)->cookie;
+
+	for (;;) {
+		ev = (struct inotify_event *)(G.cur + searched);
+		while ((char *)ev < G.end) {
+			if ((ev->mask & IN_MOVED_TO) && ev->cookie == cookie) {
+				return ev;
+			}
+			ev = event_after(ev);
+		}
+		if (searched > 1024) {
+			return NULL;
+		}
+		searched = G.end - G.cur;
+		if (!read_more()) {
+			if (waited || (char *)event_after((struct inotify_event *)G.cur) != G.end) {
+				return NULL;
+			}
+			waited = 1;
+			sleep_for(G.fd, POLLIN, LATE_MS);
+		}
+	}
+}
+
+/* The slot with wd below PATH root itself, not in limbo; 0 if none */
+static idx_t placed_watch_of(int wd, idx_t root)
+{
+	idx_t w = wd < 0 ? 0 : watch_of(wd, root);
+
+	return root_of(w) == root ? w : 0;
+}
+
+/* Where a move that PATH root saw leave the directory from_wd arrived, for
+ * to_wd: below the same PATH; else below one that did not see it leave. */
+static idx_t arrival(int from_wd, int to_wd, idx_t root)
+{
+	idx_t w = placed_watch_of(to_wd, root);
+
+	if (w == 0) {
+		while ((w = next_watch(to_wd, root_of(w))) != 0) {
+			if (placed_watch_of(from_wd, root_of(w)) == 0) {
+				break;
+			}
+		}
+	}
+	return w;
+}
+
+/* Has the move that ended in slot w been told when it began? */
+static int was_paired(idx_t w, const struct inotify_event *ev)
+{
+	int from_wd = ev->cookie;
+	idx_t a = 0;
+
+	while ((a = next_watch(from_wd, root_of(a))) != 0) {
+		if (arrival(from_wd, ev->wd, root_of(a)) == w) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* Hands the event at G.cur to all slots that have its wd. */
+static void handle_event(void)
+{
+	struct inotify_event *ev = (struct inotify_event *)G.cur;
+	struct inotify_event *to = NULL;
+	uint32_t mask = ev->mask;
+	uint32_t pos;
+	idx_t w, root = 0;
+	int wd = ev->wd;
+
+	if (mask & IN_Q_OVERFLOW) {
+		overflow();
+		return;
+	}
+	if (ENABLE_FEATURE_WATCHLET_TREE && (mask & IN_MOVED_FROM)
+	 && (G.opts & (mask & IN_ISDIR ? OPT_r | OPT_p : OPT_p))
+	) {
+		to = other_half();
+		ev = (struct inotify_event *)G.cur;
+		if (to) {
+			to->mask |= IN_PAIRED;
+			to->cookie = wd;
+		}
+	}
+	pos = G.read_pos - (G.end - G.cur);
+	while ((w = next_watch(wd, root)) != 0) {
+		struct place a, b;
+
+		root = root_of(w);
+		G.pos = pos;
+		if (ENABLE_FEATURE_WATCHLET_TREE && ev->len != 0 && too_long(w, ev->name)) {
+			continue;
+		}
+		if (!ENABLE_FEATURE_WATCHLET_TREE || ev->len == 0) {
+			if (w == root) {
+				if (has_opt(root, OPT_r) && (mask & IN_ISDIR)) {
+					mask &= ~MASK_READS;
+				}
+				tell(w, mask, ev->len ? ev->name : NULL, NULL);
+				if (mask & IN_IGNORED) {
+					end_path(w);
+				}
+			} else {
+				directory_event(w, mask);
+			}
+		} else if ((mask & (IN_MOVED_FROM | IN_MOVED_TO)) && has_opt(root, OPT_r | OPT_p)) {
+			if (mask & IN_MOVED_TO) {
+				if ((mask & IN_PAIRED) && was_paired(w, ev)) {
+					continue;
+				}
+				get_place(&a, 0, NULL, mask);
+				get_place(&b, w, ev->name, mask);
+			} else {
+				get_place(&a, w, ev->name, mask);
+				get_place(&b, 0, NULL, mask);
+				if (to && (w = arrival(wd, to->wd, root)) != 0) {
+					G.pos = G.read_pos - (G.end - (char *)to);
+					get_place(&b, w, to->name, to->mask);
+				}
+			}
+			moved(&a, &b, mask & IN_ISDIR);
+		} else {
+			entry_event(w, mask, ev->name);
+		}
+	}
+	if (ENABLE_FEATURE_WATCHLET_TREE && (mask & IN_IGNORED)) {
+		ignored(wd);
+	}
+}
+
+/* ===== Loop ===== */
+
+/* How long to sleep, in ms, -1 for ever; ends when -t is over. */
+static int time_left(void)
+{
+	unsigned long long now;
+
+	if (!(G.opts & OPT_t)) {
+		return -1;
+	}
+	now = monotonic_ms();
+	if (G.deadline == 0) {
+		G.deadline = now + G.timeout_ms;
+	}
+	if (now >= G.deadline) {
+		flush_lines();
+		exit(2);
+	}
+	return G.deadline - now;
+}
+
+static void loop(void) NORETURN;
+static void loop(void)
+{
+	for (;;) {
+		int ms = -1;
+		int got = read_more();
+
+		while (G.cur < G.end) {
+			handle_event();
+			G.cur = (char *)event_after((struct inotify_event *)G.cur);
+		}
+		if (ENABLE_FEATURE_WATCHLET_TREE) {
+			G.quiet_queue = !got;
+			if (G.todo != 0 && scan()) {
+				got = 1;
+			} else if (G.todo != 0) {
+				ms = LATE_MS;
+			}
+			if (G.scanning && G.scan_left == 0) {
+				scan_done();
+			}
+		}
+		if (!got) {
+			flush_lines();
+		}
+		if (ENABLE_FEATURE_WATCHLET_OPTIONS) {
+			int left = time_left();
+
+			if (ms < 0) {
+				ms = left;
+			}
+		}
+		if (!got) {
+			if (ENABLE_FEATURE_WATCHLET_TREE && G.todo == 0) {
+				sweep_limbo();
+			}
+			sleep_for(G.fd, POLLIN, ms);
+		}
+	}
+}
+
+/* ===== Command line ===== */
+
+/* The milliseconds that SEC, with decimals, says. */
+static int parse_seconds(const char *sec)
+{
+	const char *s = sec;
+	unsigned ms = 0, scale = 0;
+
+	do {
+		if (*s == '.' && !scale) {
+			scale = 1000;
+		} else if (*s < '0' || *s > '9') {
+			break;
+		} else if (!scale) {
+			ms = ms * 10 + (*s - '0') * 1000;
+		} else {
+			scale /= 10;
+			ms += (*s - '0') * scale;
+		}
+	} while (*++s && ms <= 1000 * 1000 * 1000);
+	if (*s || s == sec) {
+		bb_error_msg_and_die("-t %s: not a number of seconds from 0 to 1000000", sec);
+	}
+	return ms;
+}
+
+/* Takes the options off argv. Returns what follows them. */
+static char **parse_options(char **argv)
+{
+	static const char letters[] ALIGN1 = OPT_LETTERS;
+	const char *s, *arg;
+	unsigned opt;
+
+	while ((s = *argv) != NULL && *s == '-' && s[1]) {
+		argv++;
+		if (s[1] == '-' && !s[2]) {
+			break;
+		}
+		while (*++s) {
+			arg = strchr(letters, *s);
+			if (!arg) {
+				bb_error_msg("unknown option -%c", *s);
+				bb_show_usage();
+			}
+			opt = 1 << (arg - letters);
+			G.opts |= opt;
+			if (!(opt & OPTS_WITH_ARG)) {
+				continue;
+			}
+			arg = s[1] ? s + 1 : *argv++;
+			if (!arg) {
+				bb_error_msg("option -%c needs an argument", *s);
+				bb_show_usage();
+			}
+			if (opt == OPT_t) {
+				G.timeout_ms = parse_seconds(arg);
+			} else if (ENABLE_FEATURE_WATCHLET_GLOBS) {
+				if (G.globs_used == MAX_GLOBS) {
+					bb_error_msg_and_die("more than %u of -x and -I (WATCHLET_MAX_GLOBS)", MAX_GLOBS);
+				}
+				G.glob_kind[G.globs_used] = *s;
+				G.globs[G.globs_used++] = arg;
+			}
+			break;
+		}
+	}
+	return argv;
+}
+
+/* Is this the face that takes what scripts for BusyBox's applet give? */
+static int is_inotifyd(void)
+{
+	return ENABLE_WATCHLET_INOTIFYD && (!ENABLE_WATCHLET || applet_name[0] == 'i');
+}
+
+/* Parts arg into PATH, left in G.path, and MASK. The PATH is the longest that
+ * exists: all of arg, or what is before one of its colons. If none does, it
+ * ends, as inotifyd, at the first colon, else at the last that only letters
+ * follow. Returns the MASK: the rest of arg. */
+static const char *split_path(const char *arg)
+{
+	struct stat st;
+	const char *s;
+	char *colon;
+
+	if (strlen(arg) >= PATH_MAX) {
+		memcpy(G.path, arg, 60);
+		bb_error_msg_and_die("%s...: a PATH of %u bytes, the limit is %u",
+			G.path, (unsigned)strlen(arg), PATH_MAX - 1);
+	}
+	strcpy(G.path, arg);
+	while (lstat(G.path, &st) != 0) {
+		colon = strrchr(G.path, ':');
+		if (!colon) {
+			if (is_inotifyd()) {
+				break;
+			}
+			strcpy(G.path, arg);
+			colon = strrchr(G.path, ':');
+			if (colon) {
+				for (s = colon; *++s;) {
+					if (!memchr(bit_letters, *s, sizeof(bit_letters))) {
+						return arg + (colon - G.path);
+					}
+				}
+				do {
+					*colon = '\0';
+				} while (colon-- != G.path && *colon == ':');
+			}
+			break;
+		}
+		*colon = '\0';
+	}
+	return arg + strlen(G.path);
+}
+
+/* The bits of MASK; 0 if it has no letter. arg: the word it is the end of */
+static uint32_t parse_mask(const char *s, const char *arg)
+{
+	uint32_t mask = 0;
+
+	for (; *s; s++) {
+		const char *bit = memchr(bit_letters, *s, sizeof(bit_letters));
+
+		if (bit && *s != '.') {
+			mask |= 1u << (bit - bit_letters);
+		} else if (*s != ':' && !is_inotifyd()) {
+			bb_error_msg_and_die("unknown letter '%c' in the mask of %s", *s, arg);
+		}
+	}
+	return mask;
+}
+
+static void add_path(const char *arg)
+{
+	struct path *p = &G.paths[++G.paths_used];
+	idx_t w, other;
+	uint32_t mask = MASK_EVENTS;
+	const char *letters;
+	int wd;
+
+	if (G.paths_used > MAX_PATHS) {
+		bb_error_msg_and_die("%s: more than %u PATHs (WATCHLET_MAX_PATHS)", arg, MAX_PATHS);
+	}
+	letters = split_path(arg);
+	if (G.opts & OPT_r) {
+		mask &= ~MASK_READS;
+	}
+	if (letters[0] && letters[1]) {
+		mask = parse_mask(letters, arg);
+	}
+	wd = inotify_add_watch(G.fd, G.path, mask | IN_MASK_ADD | (G.opts & OPT_r ? MASK_TREE & ~IN_ONLYDIR : 0));
+	if (wd < 0) {
+		add_watch_msg(G.path);
+		exit(EXIT_FAILURE);
+	}
+	other = *wd_head(wd);
+	p->name = arg;
+	p->len = letters - arg;
+	p->mask = mask;
+	p->opts = G.opts;
+	G.paths_left++;
+	w = new_watch();
+	G.watches[w].wd = wd;
+	link_wd(w);
+	if (mask & IN_MASK_ADD) {
+		while (other != 0 && G.watches[other].wd != wd) {
+			other = G.watches[other].wd_next;
+		}
+		p->mask |= G.paths[other].mask;
+	}
+	if (ENABLE_FEATURE_WATCHLET_TREE && (G.opts & (OPT_r | OPT_i))) {
+		set_todo(w, W_SCAN);
+	}
+}
+
+int watchlet_main(int argc, char **argv) MAIN_EXTERNALLY_VISIBLE;
+int watchlet_main(int argc UNUSED_PARAM, char **argv)
+{
+	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_PATHS < 1 || CONFIG_WATCHLET_MAX_PATHS > 65535);
+	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_WATCHES < 1 || CONFIG_WATCHLET_MAX_WATCHES > 1000000);
+	BUILD_BUG_ON(CONFIG_WATCHLET_NAMES_KB > 65535);
+	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_GLOBS > 255);
+	BUILD_BUG_ON(CONFIG_WATCHLET_EVENT_BUF < 1024 || CONFIG_WATCHLET_EVENT_BUF > 65536);
+
+	INIT_G();
+	/* so that no descriptor of ours is one of these */
+	bb_sanitize_stdio();
+	/* TERM, INT and HUP end us wherever we are, unless they are ignored; PROG
+	 * starts with no signal blocked, and can be waited for */
+	sigprocmask_allsigs(SIG_UNBLOCK);
+	signal(SIGCHLD, SIG_DFL);
+
+	argv++;
+	if (OPTBITS != 0) {
+		argv = parse_options(argv);
+	}
+	if (!argv[0] || !argv[1]) {
+		bb_show_usage();
+	}
+	G.hash_mask = HASH_START - 1;
+	if (NOT_LONE_DASH(argv[0])) {
+		G.prog = argv;
+		if (strchr(argv[0], '/') && access(argv[0], X_OK) != 0) {
+			bb_simple_perror_msg_and_die(argv[0]);
+		}
+	}
+	G.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (G.fd < 0) {
+		if (errno == EMFILE) {
+			limit_msg("inotify", "max_user_instances");
+			return EXIT_FAILURE;
+		}
+		bb_simple_perror_msg_and_die("inotify");
+	}
+	if (ENABLE_FEATURE_WATCHLET_TREE) {
+		G.top_fd = G.at_fd = -1;
+		G.home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	G.cur = G.end = G.events;
+	while (*++argv) {
+		add_path(*argv);
+	}
+	loop();
+}
