@@ -187,7 +187,7 @@
 #endif
 #if !ENABLE_FEATURE_WATCHLET_GLOBS
 # undef CONFIG_WATCHLET_MAX_GLOBS
-# define CONFIG_WATCHLET_MAX_GLOBS 0
+# define CONFIG_WATCHLET_MAX_GLOBS 1
 #endif
 
 /* The index of a slot. 0 is no slot. */
@@ -211,7 +211,7 @@ enum {
 	MAX_GLOBS = CONFIG_WATCHLET_MAX_GLOBS,
 	HASH_SIZE = FILL16(CONFIG_WATCHLET_MAX_WATCHES) + 1,
 	HASH_START = ENABLE_FEATURE_WATCHLET_TREE ? 64 : HASH_SIZE,
-	NAMES_SIZE = CONFIG_WATCHLET_NAMES_KB * 1024,
+	NAMES_SIZE = CONFIG_WATCHLET_NAMES_KB * 1024 + 1,
 	EVENT_BUF = CONFIG_WATCHLET_EVENT_BUF,
 	/* a byte of a name takes up to four in a record: \ooo */
 	LINE_MAX_BYTES = 4 * (2 * PATH_MAX + 2 * NAME_MAX) + 64,
@@ -324,9 +324,9 @@ enum {
 	W_QUEUED = 1 << 1,      /* stands in the work queue, so can't be reused */
 	W_TODO   = 1 << 2,      /* is to be looked at */
 	W_SCAN   = 1 << 3,      /* ... as part of the scan at start or after overflow */
-	W_NEWS   = 1 << 4,      /* ... and nobody was told of it: y if it is there */
+	W_NEWS   = 1 << 4,      /* ... and was not told: is, if something is there */
 	W_LIMBO  = 1 << 5,
-	W_OVER   = 1 << 6,      /* moved here over something that may yet live */
+	W_OVER   = 1 << 6,      /* moved here over something that may live yet */
 	W_QUIET  = 1 << 7,      /* its listing was not told */
 	W_TRY    = 1 << 8,      /* from here up: counts TRIES */
 };
@@ -360,7 +360,7 @@ struct globals {
 	smallint scanning;      /* all that was there is being looked at */
 	smallint limbo;         /* some slots are in limbo */
 	smallint away;          /* the working directory is not home */
-	smallint quiet_queue;   /* the kernel's queue was found empty */
+	smallint was_quiet;     /* nothing has come for LATE_MS */
 	smallint no_openat2;
 	smallint unwatched;     /* a directory is not watched, so has no slot */
 	smallint overflowed;    /* o is still to be told */
@@ -371,13 +371,16 @@ struct globals {
 	struct path paths[MAX_PATHS + 1];
 	struct watch watches[MAX_WATCHES + 1];
 	idx_t wd_heads[HASH_SIZE];
-	idx_t name_heads[ENABLE_FEATURE_WATCHLET_TREE ? HASH_SIZE : 0];
+	idx_t name_heads[ENABLE_FEATURE_WATCHLET_TREE ? HASH_SIZE : 1];
+	/* By slot: hash of the name that was moved into the directory, if nothing
+	 * else came or went since. Not in struct watch: hardly used. */
+	uint32_t last_move[ENABLE_FEATURE_WATCHLET_TREE ? MAX_WATCHES + 1 : 1];
 	char path[PATH_MAX + NAME_MAX + 2];
 	char entry[PATH_MAX + NAME_MAX + 2];
 	char from[PATH_MAX + NAME_MAX + 2];
 	char out[PIPE_BUF + LINE_MAX_BYTES];
 	char events[EVENT_BUF] __attribute__((aligned(8)));
-	char dents[ENABLE_FEATURE_WATCHLET_TREE ? DENTS_BUF : 0] __attribute__((aligned(8)));
+	char dents[ENABLE_FEATURE_WATCHLET_TREE ? DENTS_BUF : 1] __attribute__((aligned(8)));
 	char names[NAMES_SIZE];
 };
 #define G (*ptr_to_globals)
@@ -905,14 +908,20 @@ static idx_t *wd_head(int wd)
 	return &G.wd_heads[wd & (ENABLE_FEATURE_WATCHLET_TREE ? G.hash_mask : HASH_SIZE - 1)];
 }
 
-static idx_t *name_head(idx_t parent, const char *name)
+/* FNV-1a, with the slot of the directory in front */
+static uint32_t name_hash(idx_t parent, const char *name)
 {
 	uint32_t h = parent * 0x9e3779b1u;
 
 	while (*name) {
 		h = (h ^ (unsigned char)*name++) * 0x01000193;
 	}
-	return &G.name_heads[(h ^ h >> 15) & G.hash_mask];
+	return h ^ h >> 15;
+}
+
+static idx_t *name_head(idx_t parent, const char *name)
+{
+	return &G.name_heads[name_hash(parent, name) & G.hash_mask];
 }
 
 static void link_wd(idx_t w)
@@ -1254,7 +1263,11 @@ static uint32_t tree_mask(idx_t root)
 {
 	uint32_t mask = G.paths[root].mask & (MASK_EVENTS | IN_EXCL_UNLINK);
 
-	return (mask & ~(IN_DELETE_SELF | IN_MOVE_SELF)) | MASK_TREE | IN_MASK_ADD;
+	if (has_opt(root, OPT_r)) {
+		mask &= ~(IN_DELETE_SELF | IN_MOVE_SELF);
+		mask |= MASK_TREE;
+	}
+	return mask | IN_MASK_ADD;
 }
 
 /* Tells that the entry name in the directory of slot w is there, but can't be
@@ -1288,7 +1301,7 @@ static void names_full(idx_t w, const char *name)
 }
 
 /* Puts a slot for the entry name in the directory of slot parent into the work
- * queue. how: W_SCAN, W_NEWS. If there is no room, tells so. */
+ * queue. how: W_SCAN, W_NEWS, W_OVER. If there is no room, tells so. */
 static void place(idx_t parent, const char *name, unsigned how)
 {
 	idx_t w;
@@ -1436,6 +1449,14 @@ static int reach(idx_t w)
 	return 1;
 }
 
+/* The events that tell of something that was found; type: DT_... */
+static uint32_t found_mask(int type)
+{
+	return IN_CREATE | IN_MOVED_TO
+		| (type == DT_REG ? IN_CLOSE_WRITE : 0)
+		| (type == DT_DIR ? IN_ISDIR : 0);
+}
+
 /* FUSE allows names that are longer than NAME_MAX. They can't be told. */
 static int too_long(idx_t w, const char *name)
 {
@@ -1458,7 +1479,6 @@ static void list(idx_t w, int fd, unsigned how)
 
 		do {
 			struct dent *d = (struct dent *)next;
-			uint32_t mask = IN_CREATE | IN_MOVED_TO;
 			struct stat st;
 
 			next += d->len;
@@ -1470,16 +1490,10 @@ static void list(idx_t w, int fd, unsigned how)
 				continue;
 			}
 			if (d->type == DT_UNKNOWN && fstatat(fd, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-				d->type = st.st_mode >> 12; /* S_IFDIR is DT_DIR << 12 and so on */
-			}
-			if (d->type == DT_REG) {
-				mask |= IN_CLOSE_WRITE;
-			}
-			if (d->type == DT_DIR) {
-				mask |= IN_ISDIR;
+				d->type = IFTODT(st.st_mode);
 			}
 			if (!(G.watches[w].flags & W_QUIET)) {
-				tell(w, mask, d->name, NULL);
+				tell(w, found_mask(d->type), d->name, NULL);
 			}
 			if (tree && d->type == DT_DIR) {
 				place(w, d->name, how);
@@ -1502,10 +1516,10 @@ static void put_off(idx_t w)
 }
 
 /* Slot w is to be looked at again after more events have been read. Returns 0
- * when the queue was empty often enough. */
+ * when none came often enough. */
 static int later(idx_t w)
 {
-	if (G.quiet_queue) {
+	if (G.was_quiet) {
 		if (G.watches[w].flags / W_TRY >= TRIES) {
 			return 0;
 		}
@@ -1583,8 +1597,13 @@ static void look(idx_t w)
 		if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) {
 			/* The event that says so is on its way. The slot stays as
 			 * long as the name does. */
+			struct stat st;
+
 			if (how & W_NEWS) {
 				to_limbo(w);
+				if (fstatat(G.at_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+					tell(parent, found_mask(IFTODT(st.st_mode)), name, NULL);
+				}
 			} else {
 				blind(w);
 			}
@@ -1618,6 +1637,10 @@ static void look(idx_t w)
 					fchdir(fd);
 					close(fd);
 					same = inotify_add_watch(G.fd, ".", tree_mask(root)) == wd;
+				}
+				if (stream_end() != G.horizon) {
+					put_off(w); /* something happens after all */
+					return;
 				}
 				if (same) {
 					unwatchable(parent, name, 0, "it is watched under another path (a bind mount?)");
@@ -1667,7 +1690,7 @@ static void look(idx_t w)
 	}
 	kids_to_limbo(w);
 	not_todo(w);
-	G.watches[w].flags &= ~(W_LIMBO | W_OVER | W_QUIET);
+	G.watches[w].flags &= ~(W_LIMBO | W_QUIET);
 	if ((how & W_SCAN) && !has_opt(root, OPT_i)) {
 		G.watches[w].flags |= W_QUIET;
 	}
@@ -1706,7 +1729,7 @@ static void look_at_path(idx_t root)
 {
 	struct path *p = &G.paths[root];
 	unsigned how = G.watches[root].flags & W_SCAN;
-	int quiet = !has_opt(root, OPT_i);
+	int quiet = how && !has_opt(root, OPT_i);
 	int wd;
 
 	kids_to_limbo(root);
@@ -1732,7 +1755,7 @@ static void look_at_path(idx_t root)
 		struct stat st;
 
 		if (!quiet && lstat(G.path, &st) == 0) {
-			tell(root, IN_CREATE | IN_MOVED_TO | (S_ISDIR(st.st_mode) ? 0 : IN_CLOSE_WRITE), NULL, NULL);
+			tell(root, found_mask(IFTODT(st.st_mode)), NULL, NULL);
 		}
 		return;
 	}
@@ -1833,6 +1856,32 @@ static void get_place(struct place *p, idx_t w, const char *name, uint32_t mask)
 	p->news = 1;
 }
 
+/* Something came or went in the directory of slot w; name: if it was moved here
+ * under that name, else NULL. */
+static void note_move(idx_t w, const char *name)
+{
+	uint32_t move = name ? name_hash(w, name) | 1 : 0;
+
+	/* only written when it must: pages of zeros take no memory */
+	if (ENABLE_FEATURE_WATCHLET_TREE && G.last_move[w] != move) {
+		G.last_move[w] = move;
+	}
+}
+
+/* Is there an entry of that name in the directory of slot w? Returns -1 when
+ * the directory isn't where the table has it. */
+static int exists(idx_t w, const char *name)
+{
+	struct stat st;
+	int there = -1;
+
+	if (reach(w)) {
+		there = (fstatat(G.at_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+	}
+	leave();
+	return there;
+}
+
 /* Is slot w below slot above, or that itself? */
 static int is_below(idx_t w, idx_t above)
 {
@@ -1842,31 +1891,50 @@ static int is_below(idx_t w, idx_t above)
 	return w != 0;
 }
 
-/* An entry went from a to b; one of them may be unknown. dir is IN_ISDIR or 0. */
+/* An entry went from a to b; one of them may be unknown. dir is IN_ISDIR or 0.
+ *
+ * An exchange (RENAME_EXCHANGE) is two moves, the second the way back of the
+ * first, with nothing else in both directories in between; what the first came
+ * over is what goes back in the second. Nothing in the events tells it from
+ * something that moves in and on at once, so that is looked at. */
 static void moved(struct place *a, struct place *b, uint32_t dir)
 {
 	idx_t from_root = root_of(a->w), to_root = root_of(b->w);
 	idx_t kid = a->kid;
-	int tree = has_opt(to_root, OPT_r);
-	int check = 0, keeps = 0;
+	int from_tree = has_opt(from_root, OPT_r);
+	int back = a->news && G.last_move[a->w] == (name_hash(a->w, a->name) | 1);
+	int both, check = 0, keeps = 0;
 	char *from = NULL;
 
-	if (has_opt(from_root, OPT_r)) {
-		if (!dir != !kid && !(dir && G.unwatched)) {
-			/* Second half of an exchange of a directory and a file: what
-			 * left is what the first half came over, and is forgotten. */
+	note_move(a->w, NULL);
+	if (b->w != 0) {
+		note_move(b->w, b->name);
+	}
+	if (from_tree && !dir != !kid && !(dir && G.unwatched)) {
+		/* A directory changed places with a file: what goes back is not what
+		 * the table has here. */
+		a->news = 0;
+		kid = 0;
+	}
+	if (back && a->news && !(dir && kid)) {
+		int there = exists(a->w, a->name);
+
+		if (there) {
+			/* an exchange: what came with the first move stays */
 			a->news = 0;
-			kid = 0;
 		}
-		if (kid && b->news && from_root == to_root) {
-			/* The second half of an exchange of two directories looks like
-			 * a way back. And nothing moves below itself: what the table
-			 * has here is not what has moved. */
-			check = (G.watches[kid].flags & W_OVER) || is_below(b->w, kid);
+		check = there < 0;
+	}
+	both = a->news && b->news;
+	if (kid) {
+		/* nothing moves below itself: that is no way the table knows */
+		check = back && (!both || G.unwatched || (G.watches[kid].flags & W_OVER));
+		if (both && from_root == to_root) {
+			check |= is_below(b->w, kid);
 			keeps = !check;
 		}
 	}
-	if (has_opt(to_root, OPT_p) && a->news && b->news && !check && (!dir || kid || !has_opt(from_root, OPT_r))) {
+	if (both && !check && has_opt(to_root, OPT_p) && (!dir || kid || !from_tree)) {
 		from = entry_path(G.from, a->w, a->name);
 	}
 	if (b->kid != 0 && b->kid != kid) {
@@ -1876,7 +1944,8 @@ static void moved(struct place *a, struct place *b, uint32_t dir)
 		if (keeps) {
 			detach(kid);
 			if (attach(kid, b->w, b->name)) {
-				if (b->kid != 0 || G.unwatched) {
+				G.watches[kid].flags &= ~W_OVER;
+				if (b->kid != 0) {
 					G.watches[kid].flags |= W_OVER;
 				}
 				if (G.watches[kid].wd < 0) {
@@ -1897,8 +1966,8 @@ static void moved(struct place *a, struct place *b, uint32_t dir)
 	}
 	if (b->news) {
 		tell(b->w, IN_MOVED_TO | dir, b->name, from);
-		if (tree && dir && !keeps) {
-			place(b->w, b->name, 0);
+		if (dir && !keeps && has_opt(to_root, OPT_r)) {
+			place(b->w, b->name, b->kid ? W_OVER : 0);
 		}
 	}
 	if (check) {
@@ -1915,6 +1984,9 @@ static void entry_event(idx_t w, uint32_t mask, const char *name)
 	get_place(&p, w, name, mask);
 	if (!p.news) {
 		return;
+	}
+	if (mask & (IN_CREATE | IN_DELETE)) {
+		note_move(w, NULL);
 	}
 	if (ENABLE_FEATURE_WATCHLET_TREE && has_opt(root_of(w), OPT_r)) {
 		if (mask & IN_CREATE) {
@@ -2217,9 +2289,10 @@ static void loop(void)
 			G.cur = (char *)event_after((struct inotify_event *)G.cur);
 		}
 		if (ENABLE_FEATURE_WATCHLET_TREE) {
-			G.quiet_queue = !got;
+			G.was_quiet &= !got;
 			if (G.todo != 0 && scan()) {
 				got = 1;
+				G.was_quiet = 0;
 			} else if (G.todo != 0) {
 				ms = LATE_MS;
 			}
@@ -2241,7 +2314,7 @@ static void loop(void)
 			if (ENABLE_FEATURE_WATCHLET_TREE && G.todo == 0) {
 				sweep_limbo();
 			}
-			sleep_for(G.fd, POLLIN, ms);
+			G.was_quiet = (sleep_for(G.fd, POLLIN, ms) == 0);
 		}
 	}
 }
