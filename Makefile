@@ -19,7 +19,7 @@ ifeq ($(origin CC),default)
 CC := $(shell command -v musl-gcc || echo cc)
 endif
 NM = nm
-STRIP_FLAG = -s
+STRIP = strip -s -R .comment -R .eh_frame
 CFLAGS = -Os
 WARN = -Wall -Wextra -Wundef -Wdeclaration-after-statement -Wold-style-definition \
 	-Wstrict-prototypes -Wshadow -Wvla
@@ -27,7 +27,7 @@ ALL_CFLAGS = -std=gnu99 -funsigned-char -fno-builtin-printf -ffunction-sections 
 	-fno-asynchronous-unwind-tables -fno-unwind-tables -fno-stack-protector \
 	-fomit-frame-pointer -fno-pie $(WARN) $(CFLAGS)
 ALL_LDFLAGS = -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,norelro \
-	-Wl,-z,noseparate-code $(LDFLAGS)
+	-Wl,-z,noseparate-code -Wl,-z,common-page-size=16 $(LDFLAGS)
 
 # ----- the configuration: //config: blocks of the applet, and the command line
 
@@ -77,5 +77,5 @@ $(BUILD)/flags: FORCE
 $(BUILD)/watchlet.unstripped: $(BUILD)/watchlet.o $(BUILD)/libbb.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 $(BUILD)/watchlet: $(BUILD)/watchlet.unstripped $(BUILD)/features
-	$(CC) $(ALL_LDFLAGS) $(STRIP_FLAG) -o $@ $(BUILD)/watchlet.o $(BUILD)/libbb.o
+	$(STRIP) -o $@ $(BUILD)/watchlet.unstripped
 	@ln -sf watchlet $(BUILD)/inotifyd

@@ -5,100 +5,120 @@
  * Licensed under 0BSD, see file LICENSE in the watchlet source tree.
  */
 #include "libbb.h"
+#include <sys/syscall.h>
 #include "usage.h"
 
 const char *applet_name;
 struct globals *const ptr_to_globals __attribute__((section(".data")));
 
-/* The text of a message; what doesn't fit is cut. */
-static char line[PATH_MAX + 256];
+/* A message or a path; what doesn't fit is cut. A cut path is too long for the
+ * kernel, too. */
+static char line[PATH_MAX + 1024];
 static unsigned line_len;
 
-static void put(const char *s)
+/* Appends s up to its end or the byte stop to line. Returns where it stopped. */
+static const char *put(const char *s, char stop)
 {
-	while (*s && line_len < sizeof(line) - 1) {
-		line[line_len++] = *s++;
+	while (*s && *s != stop) {
+		if (line_len < sizeof(line) - 2) {
+			line[line_len++] = *s;
+		}
+		s++;
 	}
+	return s;
 }
 
-static void put_number(unsigned n)
+static int same(const char *a, const char *b)
 {
-	char digits[sizeof(n) * 3 + 1];
-	char *s = digits + sizeof(digits) - 1;
-
-	*s = '\0';
-	do {
-		*--s = '0' + n % 10;
-		n /= 10;
-	} while (n);
-	put(s);
+	while (*a == *b) {
+		if (!*a) {
+			return 1;
+		}
+		a++;
+		b++;
+	}
+	return 0;
 }
 
 /* Knows %s %u %d %c. */
-static void error_msg(const char *fmt, va_list ap, const char *strerr)
+void bb_error_msg(const char *fmt, ...)
 {
-	char c[2] = "";
+	va_list ap;
 
+	va_start(ap, fmt);
 	line_len = 0;
-	put(applet_name);
-	put(": ");
-	for (; *fmt; fmt++) {
-		if (*fmt != '%') {
-			c[0] = *fmt;
-			put(c);
-			continue;
+	put(applet_name, 0);
+	put(": ", 0);
+	while (*fmt) {
+		char buf[12];
+		char *s = buf + sizeof(buf) - 2;
+		unsigned n;
+
+		s[1] = '\0';
+		*s = *fmt++;
+		if (*s == '%') {
+			switch (*fmt++) {
+			case 's':
+				s = va_arg(ap, char *);
+				break;
+			case 'c':
+				*s = va_arg(ap, int);
+				break;
+			default:
+				n = va_arg(ap, unsigned);
+				for (; *s = '0' + n % 10, n > 9; s--) {
+					n /= 10;
+				}
+			}
 		}
-		fmt++;
-		if (*fmt == 's') {
-			put(va_arg(ap, const char *));
-		} else if (*fmt == 'c') {
-			c[0] = va_arg(ap, int);
-			put(c);
-		} else {
-			put_number(va_arg(ap, unsigned));
-		}
+		put(s, 0);
 	}
-	if (strerr) {
-		put(": ");
-		put(strerr);
-	}
+	va_end(ap);
 	line[line_len++] = '\n';
 	if (write(STDERR_FILENO, line, line_len) < 0) {
 		return; /* nowhere to say so */
 	}
 }
 
-void bb_error_msg(const char *s, ...)
-{
-	va_list ap;
-
-	va_start(ap, s);
-	error_msg(s, ap, NULL);
-	va_end(ap);
-}
-
-void bb_error_msg_and_die(const char *s, ...)
-{
-	va_list ap;
-
-	va_start(ap, s);
-	error_msg(s, ap, NULL);
-	va_end(ap);
-	exit(EXIT_FAILURE);
-}
-
-void bb_perror_msg(const char *s, ...)
-{
-	va_list ap;
-
-	va_start(ap, s);
-	error_msg(s, ap, strerror(errno));
-	va_end(ap);
-}
-
+/* strerror() of musl is 2.2 KiB of messages, of which these can be seen here */
+#define ERRORS \
+	E(EPERM, "Operation not permitted") \
+	E(ENOENT, "No such file or directory") \
+	E(EIO, "I/O error") \
+	E(ENOMEM, "Out of memory") \
+	E(EACCES, "Permission denied") \
+	E(ENOTDIR, "Not a directory") \
+	E(EINVAL, "Invalid argument") \
+	E(EMFILE, "Too many open files") \
+	E(ENOSPC, "No space left on device") \
+	E(ENAMETOOLONG, "File name too long") \
+	E(ELOOP, "Too many symbolic links") \
+	E(ESTALE, "Not what it was at start")
 void bb_simple_perror_msg(const char *s)
 {
-	bb_perror_msg("%s", s);
+	static const char errors[] ALIGN1 =
+#define E(number, text) text "\0"
+		ERRORS
+#undef E
+	;
+	static const unsigned char numbers[] ALIGN1 = {
+#define E(number, text) number,
+		ERRORS
+#undef E
+	};
+	const char *text = errors;
+	int i, error = errno;
+
+	for (i = 0; i < (int)sizeof(numbers); i++) {
+		if (numbers[i] == error) {
+			bb_error_msg("%s: %s", s, text);
+			return;
+		}
+		while (*text++) {
+			continue;
+		}
+	}
+	bb_error_msg("%s: error %u", s, error);
 }
 
 void bb_simple_perror_msg_and_die(const char *s)
@@ -113,10 +133,10 @@ static void usage(int fd, int status)
 	static const char watchlet[] ALIGN1 = watchlet_trivial_usage "\n" watchlet_full_usage "\n";
 
 	line_len = 0;
-	put("Usage: ");
-	put(applet_name);
-	put(" ");
-	put(watchlet);
+	put("Usage: ", 0);
+	put(applet_name, 0);
+	put(" ", 0);
+	put(watchlet, 0);
 	exit(write(fd, line, line_len) < 0 ? EXIT_FAILURE : status);
 }
 
@@ -125,13 +145,18 @@ void bb_show_usage(void)
 	usage(STDERR_FILENO, EXIT_FAILURE);
 }
 
+static int sys_open(const char *name, int flags)
+{
+	return syscall(SYS_openat, AT_FDCWD, name, flags);
+}
+
 void bb_sanitize_stdio(void)
 {
-	int fd = open("/dev/null", O_RDWR);
+	int fd = sys_open("/dev/null", O_RDWR);
 
 	if (fd < 0) {
 		/* in an initramfs it may not be there yet */
-		fd = open("/", O_RDONLY);
+		fd = sys_open("/", O_RDONLY);
 	}
 	while ((unsigned)fd < 2) {
 		fd = dup(fd);
@@ -143,7 +168,7 @@ void bb_sanitize_stdio(void)
 
 ssize_t open_read_close(const char *filename, void *buf, size_t maxsz)
 {
-	int fd = open(filename, O_RDONLY);
+	int fd = sys_open(filename, O_RDONLY);
 	ssize_t n;
 
 	if (fd < 0) {
@@ -154,24 +179,87 @@ ssize_t open_read_close(const char *filename, void *buf, size_t maxsz)
 	return n;
 }
 
+/* The kernel's own calls: musl's take ten times the space. An array as large as
+ * any sigset_t and sigaction of the kernel, all ones or all zeros, means the
+ * same on every architecture. */
+static long signals[16];
+
 int sigprocmask_allsigs(int how)
 {
-	sigset_t set;
-
-	sigfillset(&set);
-	return sigprocmask(how, &set, NULL);
+	memset(signals, 0xff, sizeof(signals));
+	return syscall(SYS_rt_sigprocmask, how, signals, NULL, _NSIG / 8);
 }
 
-void kill_myself_with_sig(int sig)
+/* f: SIG_DFL, no other is asked for */
+void bb_signals(int sigs, void (*f)(int) UNUSED_PARAM)
 {
-	sigset_t set;
+	int sig = 0;
 
-	signal(sig, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, sig);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	raise(sig);
-	_exit(sig | 128);
+	memset(signals, 0, sizeof(signals));
+	while (sigs >>= 1) {
+		sig++;
+		if (sigs & 1) {
+			syscall(SYS_rt_sigaction, sig, signals, NULL, _NSIG / 8);
+		}
+	}
+}
+
+char *small_strchr(const char *s, int c)
+{
+	while (*s != (char)c) {
+		if (!*s++) {
+			return NULL;
+		}
+	}
+	return (char *)s;
+}
+
+char *small_strrchr(const char *s, int c)
+{
+	const char *last = NULL;
+
+	do {
+		if (*s == (char)c) {
+			last = s;
+		}
+	} while (*s++);
+	return (char *)last;
+}
+
+/* execvp() is 1.1 KiB in musl, with what it calls. A name without slash is
+ * looked for in PATH; of what was found but could not be run the error is kept. */
+int BB_EXECVP(const char *file, char *const argv[])
+{
+	const char *dirs = "/usr/local/bin:/bin:/usr/bin";
+	const char *s;
+	char **env;
+	int error = ENOENT;
+
+	if (strchr(file, '/')) {
+		return execve(file, argv, environ);
+	}
+	for (env = environ; *env; env++) {
+		s = *env;
+		if (s[0] == 'P' && s[1] == 'A' && s[2] == 'T' && s[3] == 'H' && s[4] == '=') {
+			dirs = s + 5;
+			break;
+		}
+	}
+	do {
+		line_len = 0;
+		dirs = put(dirs, ':');
+		if (line_len != 0) { /* else it is the working directory */
+			put("/", 0);
+		}
+		put(file, 0);
+		line[line_len] = '\0';
+		execve(line, argv, environ);
+		if (errno != ENOENT && errno != ENOTDIR) {
+			error = errno;
+		}
+	} while (error != ENOEXEC && *dirs++);
+	errno = error;
+	return -1;
 }
 
 int wait4pid(pid_t pid)
@@ -202,33 +290,21 @@ unsigned long long monotonic_ms(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const names[] = {
-#if ENABLE_WATCHLET_INOTIFYD
-		"inotifyd",
-#endif
-#if ENABLE_WATCHLET
-		"watchlet",
-#endif
-		NULL
-	};
-	const char *slash;
-	int i;
-
 	if (argc == 0) {
 		return 127;
 	}
 	/* a link to another name, or that name as first argument, is that face */
-	slash = strrchr(argv[0], '/');
-	applet_name = slash ? slash + 1 : argv[0];
+	applet_name = strrchr(argv[0], '/');
+	applet_name = applet_name ? applet_name + 1 : argv[0];
 	if (argv[1]) {
-		for (i = 0; names[i]; i++) {
-			if (strcmp(argv[1], names[i]) == 0) {
-				applet_name = *++argv;
-				argc--;
-				break;
-			}
+		if (IF_WATCHLET(same(argv[1], "watchlet") ||)
+			IF_WATCHLET_INOTIFYD(same(argv[1], "inotifyd") ||)
+			0
+		) {
+			applet_name = *++argv;
+			argc--;
 		}
-		if (argv[1] && strcmp(argv[1], "--help") == 0) {
+		if (argv[1] && same(argv[1], "--help")) {
 			usage(STDOUT_FILENO, EXIT_SUCCESS);
 		}
 	}

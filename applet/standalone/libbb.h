@@ -45,6 +45,7 @@
 typedef signed char smallint;
 
 extern const char *applet_name;
+#define bb_msg_standard_output "standard output"
 
 /* As in BusyBox, a constant pointer that is written once: gcc keeps it in a
  * register. Alone, the one allocation is a static object. */
@@ -72,11 +73,10 @@ static inline void *not_const_pp(const void *p)
 		bb_simple_perror_msg_and_die("vfork"); \
 	xvfork_pid; \
 })
-#define BB_EXECVP(prog, cmd) execvp(prog, cmd)
+int BB_EXECVP(const char *file, char *const argv[]);
 
 void bb_error_msg(const char *s, ...) __attribute__((format(printf, 1, 2)));
-void bb_error_msg_and_die(const char *s, ...) __attribute__((noreturn, format(printf, 1, 2)));
-void bb_perror_msg(const char *s, ...) __attribute__((format(printf, 1, 2)));
+#define bb_error_msg_and_die(...) (bb_error_msg(__VA_ARGS__), exit(EXIT_FAILURE))
 void bb_simple_perror_msg(const char *s);
 void bb_simple_perror_msg_and_die(const char *s) NORETURN;
 void bb_show_usage(void) NORETURN;
@@ -84,7 +84,14 @@ void bb_show_usage(void) NORETURN;
 void bb_sanitize_stdio(void);
 ssize_t open_read_close(const char *filename, void *buf, size_t maxsz);
 int sigprocmask_allsigs(int how);
-void kill_myself_with_sig(int sig) NORETURN;
+void bb_signals(int sigs, void (*f)(int));
+
+/* musl's take 400 bytes more */
+char *small_strchr(const char *s, int c);
+char *small_strrchr(const char *s, int c);
+#define strchr(s, c) small_strchr(s, c)
+#define strrchr(s, c) small_strrchr(s, c)
+#define strlen(s) ((size_t)(small_strchr(s, '\0') - (s)))
 int wait4pid(pid_t pid);
 unsigned long long monotonic_ms(void);
 
