@@ -79,3 +79,51 @@ $(BUILD)/watchlet.unstripped: $(BUILD)/watchlet.o $(BUILD)/libbb.o
 $(BUILD)/watchlet: $(BUILD)/watchlet.unstripped $(BUILD)/features
 	$(STRIP) -o $@ $(BUILD)/watchlet.unstripped
 	@ln -sf watchlet $(BUILD)/inotifyd
+
+# ----- generated files that are kept in the repository
+
+Config.in: $(APPLET) scripts/config-in
+	@sh scripts/config-in $(APPLET) > $@
+generated: Config.in
+
+# Config.in, and the help of the binary, say what the blocks say
+check-generated: $(BUILD)/watchlet
+	@sh scripts/config-in $(APPLET) | diff -u Config.in - || \
+		{ echo 'Config.in differs from the //config: blocks: make generated' >&2; exit 1; }
+	@sh scripts/usage $(APPLET) | cmp -s $(BUILD)/usage.h - || \
+		{ echo '$(BUILD)/usage.h differs from the //usage: blocks: make' >&2; exit 1; }
+	@sh scripts/help $(APPLET) $(BUILD)/autoconf.h > $(BUILD)/help.expected
+	@$(BUILD)/watchlet --help | diff -u $(BUILD)/help.expected - || \
+		{ echo '--help differs from the //usage: blocks' >&2; exit 1; }
+
+# ----- use
+
+run: all
+	@sh scripts/demo $(BUILD)/watchlet
+
+check: all router tiny
+ifeq ($(CHECK_DEPS),1)
+	@sh tests/deps
+endif
+	@sh tests/run
+
+sizes: all router tiny
+	@sh scripts/sizes $(BUILD)
+
+bench: all
+	@sh tests/bench/run $(BUILD)
+
+busybox:
+	@test -f '$(BUSYBOX)/include/libbb.h' -a -d '$(BUSYBOX)/miscutils' || \
+		{ echo 'make busybox BUSYBOX=dir: dir is a BusyBox source tree' >&2; exit 1; }
+	cp $(APPLET) '$(BUSYBOX)/miscutils/watchlet.c'
+	@echo 'Now in $(BUSYBOX): make menuconfig (Miscellaneous Utilities), make'
+
+install: all
+	install -d '$(DESTDIR)$(PREFIX)/sbin' '$(DESTDIR)$(PREFIX)/share/man/man8'
+	install -m 755 $(BUILD)/watchlet '$(DESTDIR)$(PREFIX)/sbin/watchlet'
+	ln -sf watchlet '$(DESTDIR)$(PREFIX)/sbin/inotifyd'
+	install -m 644 docs/watchlet.8 '$(DESTDIR)$(PREFIX)/share/man/man8/watchlet.8'
+
+clean:
+	rm -rf $(BUILD)

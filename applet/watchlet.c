@@ -152,11 +152,9 @@
 //usage:     "\n"
 //usage:     "\n	a accessed	c modified	e metadata changed"
 //usage:     "\n	w written, closed	0 closed	r opened"
-//usage:     "\n	D deleted	M moved"
+//usage:     "\n	D deleted	M moved	u unmounted	o events lost	x unwatched"
 //usage:     "\nIn a directory:"
 //usage:     "\n	n created	d deleted	m moved away	y moved here"
-//usage:     "\nAlways:"
-//usage:     "\n	u unmounted	o events lost	x not watched any more"
 //usage:	IF_FEATURE_WATCHLET_OPTIONS(
 //usage:     "\nIn MASK:"
 //usage:     "\n	/ only a directory	L don't follow symlink	1 one event"
@@ -406,17 +404,21 @@ static void inotify_msg(const char *what)
 	char value[16];
 	ssize_t n;
 
-	if (!ENABLE_FEATURE_WATCHLET_OPTIONS || (errno != EMFILE && errno != ENOSPC)) {
-		bb_simple_perror_msg(what);
-		return;
+	if (ENABLE_FEATURE_WATCHLET_OPTIONS && (errno == EMFILE || errno == ENOSPC)) {
+		if (errno == EMFILE) {
+			limit = "instances";
+		}
+		strcpy(stpcpy(file, "/proc/sys/fs/inotify/max_user_"), limit);
+		n = open_read_close(file, value, sizeof(value) - 1);
+		/* EMFILE may also be the limit of this process, see RLIMIT_NOFILE */
+		if (n > 0 || errno != EMFILE) {
+			strcpy(value + (n < 1 ? 0 : n - 1), n < 1 ? "?" : "");
+			bb_error_msg("%s: raise sysctl fs.inotify.max_user_%s (now %s)",
+				what, limit, value);
+			return;
+		}
 	}
-	if (errno == EMFILE) {
-		limit = "instances";
-	}
-	strcpy(stpcpy(file, "/proc/sys/fs/inotify/max_user_"), limit);
-	n = open_read_close(file, value, sizeof(value) - 1);
-	strcpy(value + (n < 1 ? 0 : n - 1), n < 1 ? "?" : "");
-	bb_error_msg("%s: raise sysctl fs.inotify.max_user_%s (now %s)", what, limit, value);
+	bb_simple_perror_msg(what);
 }
 
 static void inotify_msg_and_die(const char *what) NORETURN;
@@ -720,18 +722,22 @@ static void flush_lines(void)
 	write_out(G.out_len);
 }
 
-/* Appends s to dst with control bytes and \ as \ooo, which printf %b turns
- * back. Returns the new end. */
+/* Appends s to dst with control bytes and \ as \ooo, and with octal digits
+ * behind these, so that printf %b, too, turns it back: it takes \0ooo as one.
+ * Returns the new end. */
 static char *escape(char *dst, const char *s)
 {
-	unsigned char c;
+	unsigned char c, after = 0;
 
 	while ((c = *s++) != '\0') {
-		if (c < ' ' || c == '\\' || c == 0x7f) {
+		if (c < ' ' || c == '\\' || c == 0x7f || (after && (c & 0xf8) == '0')) {
 			*dst++ = '\\';
 			*dst++ = '0' + (c >> 6);
 			*dst++ = '0' + ((c >> 3) & 7);
 			c = '0' + (c & 7);
+			after = 1;
+		} else {
+			after = 0;
 		}
 		*dst++ = c;
 	}
@@ -2091,6 +2097,18 @@ static void overflow(void)
 			}
 		}
 		tell(w, IN_Q_OVERFLOW, NULL, NULL);
+		if (!has_opt(w, OPT_r | OPT_i)) {
+			/* its x may be among what was lost */
+			int old = G.watches[w].wd;
+			int wd = inotify_add_watch(G.fd, path_of(w), G.paths[w].mask | IN_MASK_ADD);
+
+			if (wd != old) {
+				unwatch(wd);
+				tell(w, IN_IGNORED, NULL, NULL);
+				end_path(w);
+				unwatch(old);
+			}
+		}
 	}
 }
 
@@ -2328,21 +2346,25 @@ static void loop(void)
 static int parse_seconds(const char *sec)
 {
 	const char *s = sec;
-	unsigned ms = 0, scale = 0;
+	unsigned ms = 0, unit = 1000;
+	int digits = 0, point = 0;
 
-	do {
-		if (*s == '.' && !scale) {
-			scale = 1000;
-		} else if (*s < '0' || *s > '9') {
-			break;
-		} else if (!scale) {
-			ms = ms * 10 + (*s - '0') * 1000;
+	for (; *s && ms <= 1000 * 1000 * 1000; s++) {
+		if (*s == '.' && !point) {
+			point = 1;
+		} else if (*s >= '0' && *s <= '9') {
+			digits = 1;
+			if (point) {
+				unit /= 10;
+				ms += (*s - '0') * unit;
+			} else {
+				ms = ms * 10 + (*s - '0') * 1000;
+			}
 		} else {
-			scale /= 10;
-			ms += (*s - '0') * scale;
+			break;
 		}
-	} while (*++s && ms <= 1000 * 1000 * 1000);
-	if (*s || s == sec) {
+	}
+	if (*s || !digits) {
 		bb_error_msg_and_die("-t %s: not a number of seconds from 0 to 1000000", sec);
 	}
 	return ms;
@@ -2397,6 +2419,11 @@ static int is_inotifyd(void)
 	return ENABLE_WATCHLET_INOTIFYD && (!ENABLE_WATCHLET || applet_name[0] == 'i');
 }
 
+static uint32_t default_mask(void)
+{
+	return G.opts & OPT_r ? MASK_EVENTS & ~MASK_READS : MASK_EVENTS;
+}
+
 /* The bits of the MASK s, which arg ends with. */
 static uint32_t parse_mask(const char *s, const char *arg)
 {
@@ -2416,7 +2443,18 @@ static uint32_t parse_mask(const char *s, const char *arg)
 			bb_error_msg_and_die("unknown letter '%c' in the mask of %s", *s, arg);
 		}
 	}
-	return mask & ~IN_STEP;
+	mask &= ~IN_STEP;
+	if (ENABLE_FEATURE_WATCHLET_OPTIONS && mask && !(mask & MASK_LETTERS)) {
+		mask |= default_mask(); /* nothing but flags */
+	}
+	return mask;
+}
+
+/* Does errno say that there is nothing of that name? */
+static int is_missing(void)
+{
+	return !ENABLE_FEATURE_WATCHLET_OPTIONS /* small, and wrong only in a message */
+		|| errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG;
 }
 
 /* Watches PATH[:MASK]. The PATH is the longest that exists: all of arg, or what
@@ -2425,7 +2463,7 @@ static void add_path(char *arg)
 {
 	struct path *p = &G.paths[++G.paths_used];
 	char *colon = arg + strlen(arg);
-	uint32_t mask = G.opts & OPT_r ? MASK_EVENTS & ~MASK_READS : MASK_EVENTS;
+	uint32_t mask = default_mask();
 	int wd;
 
 	for (;;) {
@@ -2436,7 +2474,7 @@ static void add_path(char *arg)
 		wd = inotify_add_watch(G.fd, arg, mask | IN_MASK_ADD
 			| (G.opts & OPT_r ? MASK_TREE & ~IN_ONLYDIR : 0));
 		before = strrchr(arg, ':');
-		if (wd < 0 && (!before || (errno != ENOENT && errno != ENOTDIR))) {
+		if (wd < 0 && (!before || !is_missing())) {
 			inotify_msg_and_die(arg);
 		}
 		*colon = was; /* the command line stays as it was */
@@ -2512,7 +2550,7 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	}
 	while (*++argv) {
 		if (G.paths_used == MAX_PATHS) {
-			bb_error_msg_and_die("%s: more than %u PATHs", *argv, MAX_PATHS);
+			bb_error_msg_and_die("%s: more than WATCHLET_MAX_PATHS=%u", *argv, MAX_PATHS);
 		}
 		add_path(*argv);
 	}

@@ -59,7 +59,19 @@ void bb_error_msg(const char *fmt, ...)
 		if (*s == '%') {
 			switch (*fmt++) {
 			case 's':
-				s = va_arg(ap, char *);
+				/* with control bytes as \ooo: it may go to a terminal */
+				for (s = va_arg(ap, char *); *s; s++) {
+					buf[0] = *s;
+					buf[1] = '\0';
+					if ((unsigned char)*s < ' ' || *s == 0x7f) {
+						buf[0] = '\\';
+						buf[1] = '0' + (*s >> 6);
+						buf[2] = '0' + ((*s >> 3) & 7);
+						buf[3] = '0' + (*s & 7);
+						buf[4] = '\0';
+					}
+					put(buf, 0);
+				}
 				break;
 			case 'c':
 				*s = va_arg(ap, int);
@@ -130,7 +142,7 @@ void bb_simple_perror_msg_and_die(const char *s)
 static void usage(int fd, int status) NORETURN;
 static void usage(int fd, int status)
 {
-	static const char watchlet[] ALIGN1 = watchlet_trivial_usage "\n" watchlet_full_usage "\n";
+	static const char watchlet[] ALIGN1 = watchlet_trivial_usage watchlet_full_usage "\n";
 
 	line_len = 0;
 	put("Usage: ", 0);
