@@ -114,7 +114,7 @@ sizes: all router tiny
 	@sh scripts/sizes $(BUILD)
 
 bench: all
-	@sh tests/bench/run $(BUILD)
+	@sh tests/bench/run $(BUILD)/watchlet
 
 busybox:
 	@test -f '$(BUSYBOX)/include/libbb.h' -a -d '$(BUSYBOX)/miscutils' || \

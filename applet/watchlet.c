@@ -11,7 +11,7 @@
  * How an event travels
  *
  * The kernel queues an event for every directory or file that has a watch
- * (man 7 inotify). One loop sleeps in ppoll(), reads as many whole events as
+ * (man 7 inotify). One loop sleeps in poll(), reads as many whole events as
  * fit into G.events and takes them one by one, in the order of the queue.
  *
  * An event names its watch by a number, the wd. A small hash leads from the wd
@@ -264,8 +264,9 @@ static const char bit_letters[LETTERS] ALIGN1 =
 #define MASK_ALWAYS   (IN_STEP | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED)
 #define MASK_READS    (IN_ACCESS | IN_CLOSE_NOWRITE | IN_OPEN)
 #define MASK_MOVE_DIR (IN_MOVED_FROM | IN_MOVED_TO | IN_ISDIR)
-/* what the engine of -r must hear of each directory */
-#define MASK_TREE     (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR)
+/* what comes and goes in a directory: the engine of -r must hear it of each */
+#define MASK_NAMES    (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
+#define MASK_TREE     (MASK_NAMES | IN_ONLYDIR)
 /* set by us in a MOVED_TO whose MOVED_FROM was handled; .cookie is its wd then */
 #define IN_PAIRED     0x08000000u
 
@@ -1835,9 +1836,11 @@ struct place {
 	smallint news;          /* is to be told */
 };
 
-/* Fills in p. An event of directory w, at place pos of the stream, about name,
- * is no news when it is older than the listing of w, or than the look that
- * found what has that name now, or when the user leaves it out. */
+/* Fills in p. An event of directory w about name is no news when the user
+ * leaves it out. What came or went is no news either when that was before the
+ * listing of w, or the look that found what has that name now. Other events are
+ * told all the same: the kernel merges an event with an equal one that is the
+ * last of its queue, so one that is older may stand for one that is newer, too. */
 static void get_place(struct place *p, idx_t w, const char *name, uint32_t mask)
 {
 	idx_t kid;
@@ -1849,7 +1852,7 @@ static void get_place(struct place *p, idx_t w, const char *name, uint32_t mask)
 	if (w == 0 || excluded(w, name)) {
 		return;
 	}
-	if (ENABLE_FEATURE_WATCHLET_TREE && has_opt(root_of(w), OPT_r)) {
+	if (ENABLE_FEATURE_WATCHLET_TREE && (mask & MASK_NAMES) && has_opt(root_of(w), OPT_r)) {
 		if ((G.watches[w].flags & W_TODO) || older_than(G.watches[w].seen)) {
 			return;
 		}
@@ -2544,6 +2547,7 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 		inotify_msg_and_die("inotify");
 	}
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
+		G.cur = G.end = G.events;
 		G.hash_mask = HASH_START - 1;
 		G.top_fd = G.at_fd = -1;
 		G.home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);

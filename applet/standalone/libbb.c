@@ -9,7 +9,8 @@
 #include "usage.h"
 
 const char *applet_name;
-struct globals *const ptr_to_globals __attribute__((section(".data")));
+/* libbb.h calls it a constant, so that it is kept in a register; it isn't one. */
+struct globals *pointer_to_globals __asm__("ptr_to_globals");
 
 /* A message or a path; what doesn't fit is cut. A cut path is too long for the
  * kernel, too. */
