@@ -1935,7 +1935,7 @@ static void moved(struct place *a, struct place *b, uint32_t dir)
 	if (back && a->news && !(dir && kid)) {
 		int there = exists(a->w, a->name);
 
-		if (there) {
+		if (there > 0) {
 			/* an exchange: what came with the first move stays */
 			a->news = 0;
 		}
