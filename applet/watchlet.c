@@ -150,7 +150,7 @@
 //usage:     "\n	-v	Say how PROG ended"
 //usage:	)
 //usage:     "\n"
-//usage:     "\n	a accessed	c modified	e metadata changed"
+//usage:     "\n	a accessed	c modified	e metadata"
 //usage:     "\n	w written, closed	0 closed	r opened"
 //usage:     "\n	D deleted	M moved	u unmounted	o events lost	x unwatched"
 //usage:     "\nIn a directory:"
@@ -723,9 +723,9 @@ static void flush_lines(void)
 	write_out(G.out_len);
 }
 
-/* Appends s to dst with control bytes and \ as \ooo, and with octal digits
- * behind these, so that printf %b, too, turns it back: it takes \0ooo as one.
- * Returns the new end. */
+/* Appends s to dst with control bytes and \ as \ooo. printf %b takes \0ooo as
+ * one byte, so an octal digit behind a \0oo is escaped, too. Returns the new
+ * end. */
 static char *escape(char *dst, const char *s)
 {
 	unsigned char c, after = 0;
@@ -735,8 +735,8 @@ static char *escape(char *dst, const char *s)
 			*dst++ = '\\';
 			*dst++ = '0' + (c >> 6);
 			*dst++ = '0' + ((c >> 3) & 7);
+			after = c < 0100;
 			c = '0' + (c & 7);
-			after = 1;
 		} else {
 			after = 0;
 		}
