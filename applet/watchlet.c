@@ -132,7 +132,7 @@
 //usage:	IF_FEATURE_WATCHLET_TREE("[-rip] ") IF_FEATURE_WATCHLET_OPTIONS("[-1qv] [-t SEC] ")
 //usage:	IF_FEATURE_WATCHLET_GLOBS("[-x GLOB]... [-I GLOB]... ")
 //usage:#define watchlet_events_usage
-//usage:     "\nRun PROG EVENTS FILE [SUBFILE] when PATH changes; PROG - prints that"
+//usage:     "\nRun PROG EVENTS FILE [SUBFILE] on changes; PROG - prints"
 //usage:	IF_FEATURE_WATCHLET_TREE(
 //usage:     "\n"
 //usage:     "\n	-r	Watch everything below PATH; EVENTS ends in / for directories"
@@ -150,9 +150,9 @@
 //usage:     "\n	-v	Say how PROG ended"
 //usage:	)
 //usage:     "\n"
-//usage:     "\n	a accessed	c modified	e metadata"
-//usage:     "\n	w written, closed	0 closed	r opened"
-//usage:     "\n	D deleted	M moved	u unmounted	o events lost	x unwatched"
+//usage:     "\n	a accessed	c modified	e metadata changed"
+//usage:     "\n	w written	0 closed	r opened"
+//usage:     "\n	D deleted	M moved	u unmounted	o overflow	x not watched"
 //usage:     "\nIn a directory:"
 //usage:     "\n	n created	d deleted	m moved away	y moved here"
 //usage:	IF_FEATURE_WATCHLET_OPTIONS(

@@ -2,11 +2,13 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <dirent.h>
 
@@ -84,8 +86,31 @@ void proc_detach(struct proc *p)
 	}
 }
 
-/* Blocked, and with no time limit, in a call that waits for descriptors. */
-static int waits_for_ever(const char *line)
+/* Does it wait until it can write? Then it has more to say. */
+static int wants_to_write(pid_t pid, uint64_t fds, uint64_t n)
+{
+	struct pollfd set[16];
+	struct iovec here = { set, sizeof(set) };
+	struct iovec there = { (void *)(uintptr_t)fds, n * sizeof(set[0]) };
+	uint64_t i;
+
+	if (n > 16 || process_vm_readv(pid, &here, 1, &there, 1, 0)
+			!= (ssize_t)there.iov_len) {
+		return 0;
+	}
+	for (i = 0; i < n; i++) {
+		if (set[i].fd >= 0 && (set[i].events & POLLOUT)) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Blocked, and with no time limit, in a call that waits for what comes. (A
+ * process that was just woken looks like that, too, until it gets a CPU.)
+ */
+static int waits_for_ever(pid_t pid, const char *line)
 {
 	uint64_t arg[6];
 	int nr;
@@ -103,12 +128,13 @@ static int waits_for_ever(const char *line)
 #endif
 		return 1;
 	case SYS_ppoll:
-		return arg[2] == 0;
+		return arg[2] == 0 && !wants_to_write(pid, arg[0], arg[1]);
 	case SYS_pselect6:
 		return arg[4] == 0;
 #ifdef SYS_poll
 	case SYS_poll:
-		return (int)arg[2] < 0;
+		return (int)arg[2] < 0
+			&& !wants_to_write(pid, arg[0], arg[1]);
 #endif
 #ifdef SYS_select
 	case SYS_select:
@@ -135,7 +161,7 @@ int proc_idle(struct proc *p)
 		before[0] = '\0';
 	}
 	waiting = read_proc(p->pid, "syscall", line, sizeof(line))
-		? waits_for_ever(line) : -1;
+		? waits_for_ever(p->pid, line) : -1;
 	if (waiting == 0) {
 		return PROC_BUSY;
 	}

@@ -371,7 +371,9 @@ static int settle(struct run *r, const int *sentinel,
 				&& (steps == NULL || *steps > 0)) {
 			idle = opt.quiet_ms > 0 ? PROC_ASLEEP
 				: proc_idle(&r->watcher);
-			if (idle == PROC_IDLE && !pump(r, 0, NULL)) {
+			if (idle == PROC_IDLE && !pump(r, 1, NULL)
+					&& proc_idle(&r->watcher) == PROC_IDLE
+					&& !pump(r, 0, NULL)) {
 				return 1;
 			}
 			if (idle == PROC_ASLEEP && now_ms() - last
