@@ -218,6 +218,10 @@ enum {
 	LETTERS = ENABLE_FEATURE_WATCHLET_OPTIONS ? 32 : 16,
 	/* directories looked at between two reads of the kernel's queue */
 	LOOKS = 32,
+	/* ... when nothing is in the queue */
+	MANY_LOOKS = 1024,
+	/* directories open on the way down */
+	CHAIN = 16,
 	/* how often something that should be explained by an event on its way
 	 * is looked at again, 2 ms apart, when the queue is empty */
 	TRIES = 7,
@@ -345,13 +349,17 @@ struct globals {
 	int timeout_ms;         /* of -t */
 	unsigned long long deadline; /* in ms of the monotonic clock */
 	int home;               /* descriptor of the working directory */
-	int at_fd, top_fd;      /* of the directory looks start from; of its PATH */
-	idx_t at, top;          /* which these are */
+	/* Directories that are open while scan() is at work: a PATH, and on the
+	 * way down what has places to look at in it */
+	unsigned depth;         /* how many */
+	idx_t chain[CHAIN];     /* their slots */
+	int chain_fd[CHAIN];
 	idx_t path_of;          /* whose path is in path[] */
 	char *path_start;
 	idx_t free;             /* first free slot */
 	idx_t todo, todo_last;  /* work queue */
 	idx_t first_put_off;    /* in it, during this scan() */
+	idx_t last_in_front;    /* in it, during this look; if in_front */
 	unsigned top_used;      /* slots ever used */
 	unsigned in_use;        /* slots used now */
 	unsigned hash_mask;
@@ -360,6 +368,7 @@ struct globals {
 	uint32_t read_pos;      /* bytes of events read so far */
 	uint32_t horizon;       /* read_pos of the end of the queue, at the last look */
 	uint32_t pos;           /* ... of the event that is being handled */
+	smallint in_front;
 	smallint scanning;      /* all that was there is being looked at */
 	smallint limbo;         /* some slots are in limbo */
 	smallint away;          /* the working directory is not home */
@@ -1089,19 +1098,29 @@ static void not_todo(idx_t w)
 	p->flags &= W_TRY - 1 - W_TODO - W_SCAN - W_NEWS;
 }
 
-/* Puts slot w into the work queue. */
+/* Puts slot w into the work queue: at its end, or, while a directory is being
+ * listed, in front, behind what that has put there: the way down goes on from
+ * directories that are open. */
 static void enqueue(idx_t w)
 {
-	if (!(G.watches[w].flags & W_QUEUED)) {
-		G.watches[w].flags |= W_QUEUED;
-		G.watches[w].todo_next = 0;
-		if (G.todo) {
-			G.watches[G.todo_last].todo_next = w;
-		} else {
-			G.todo = w;
-		}
+	struct watch *p = &G.watches[w];
+	idx_t after = G.in_front ? G.last_in_front : G.todo_last;
+
+	if (p->flags & W_QUEUED) {
+		return;
+	}
+	p->flags |= W_QUEUED;
+	if (after == 0 || G.todo == 0) {
+		p->todo_next = G.todo;
+		G.todo = w;
+	} else {
+		p->todo_next = G.watches[after].todo_next;
+		G.watches[after].todo_next = w;
+	}
+	if (p->todo_next == 0) {
 		G.todo_last = w;
 	}
+	G.last_in_front = w;
 }
 
 /* Slot w is to be looked at; how: W_SCAN, W_NEWS. */
@@ -1372,94 +1391,125 @@ static int open_below(int fd, char *path)
 	return fd;
 }
 
+/* The directory that looks are made from now */
+static int at_fd(void)
+{
+	return G.chain_fd[G.depth - 1];
+}
+
+static void close_chain(unsigned depth)
+{
+	while (G.depth > depth) {
+		close(G.chain_fd[--G.depth]);
+	}
+}
+
 /* Closes what looks were made from, and goes home. */
 static void leave(void)
 {
-	if (G.at_fd != G.top_fd) {
-		close(G.at_fd);
-	}
-	if (G.top != 0) {
-		close(G.top_fd);
-	}
-	G.at_fd = G.top_fd = -1;
-	G.at = G.top = 0;
+	close_chain(0);
 	if (G.away) {
 		fchdir(G.home);
 		G.away = 0;
 	}
 }
 
-/* Opens PATH root as G.top_fd. It must be the directory it was at start. */
-static int open_top(idx_t root)
+/* Is the directory that is open as fd the one that slot w watches? Its wd tells. */
+static int is_watched(int fd, idx_t w)
+{
+	int wd;
+
+	G.away = 1;
+	if (fchdir(fd) != 0) {
+		return 0;
+	}
+	wd = inotify_add_watch(G.fd, ".", tree_mask(root_of(w)));
+	if (wd >= 0 && wd == G.watches[w].wd) {
+		return 1;
+	}
+	unwatch(wd);
+	errno = ESTALE;
+	return 0;
+}
+
+/* Goes on from slot w, the directory that is open as fd. */
+static void go_on_from(idx_t w, int fd)
+{
+	G.chain[G.depth] = w;
+	G.chain_fd[G.depth++] = fd;
+}
+
+/* Goes to PATH root. It must be the directory it was at start. */
+static int go_to_path(idx_t root)
 {
 	struct path *p = &G.paths[root];
 	struct stat st;
+	int fd;
 
-	if (G.top == root) {
+	if (G.depth != 0 && G.chain[0] == root) {
+		close_chain(1);
 		return 1;
 	}
 	leave();
 	memcpy(G.path, p->name, p->len);
 	G.path[p->len] = '\0';
 	G.path_of = 0;
-	G.top_fd = open(G.path, DIR_FLAGS | (p->mask & IN_DONT_FOLLOW ? O_NOFOLLOW : 0));
-	if (G.top_fd < 0) {
+	fd = open(G.path, DIR_FLAGS | (p->mask & IN_DONT_FOLLOW ? O_NOFOLLOW : 0));
+	if (fd < 0) {
 		return 0;
 	}
-	G.top = root;
-	G.at_fd = G.top_fd;
-	fstat(G.top_fd, &st);
+	fstat(fd, &st);
 	if (p->ino == 0) {
 		p->dev = st.st_dev;
 		p->ino = st.st_ino;
 	}
+	/* this first, since nothing else may be watched, not even for a moment */
 	errno = ESTALE;
-	return p->dev == st.st_dev && p->ino == st.st_ino;
+	if (p->dev != st.st_dev || p->ino != st.st_ino || !is_watched(fd, root)) {
+		close(fd);
+		return 0;
+	}
+	go_on_from(root, fd);
+	return 1;
 }
 
-/* Makes G.at_fd the directory of slot w. Returns 0 when it isn't where the
- * table has it. That it is the same is told by its wd. */
+/* Goes to the directory of slot w. Returns 0 when it isn't where the table has
+ * it. */
 static int reach(idx_t w)
 {
 	idx_t root = root_of(w);
-	int wd;
+	unsigned depth;
+	char *below;
+	int fd;
 
-	if (G.at == w) {
-		return 1;
+	for (depth = G.depth; depth != 0; depth--) {
+		if (G.chain[depth - 1] == w) {
+			close_chain(depth);
+			return 1;
+		}
 	}
-	if (!open_top(root)) {
+	if (!go_to_path(root)) {
 		leave();
 		return 0;
 	}
-	if (G.at_fd != G.top_fd) {
-		close(G.at_fd);
+	if (w == root) {
+		return 1;
 	}
-	G.at_fd = G.top_fd;
-	G.at = 0;
-	if (w != root) {
-		char *below = path_of(w);
-
-		if (!below) {
-			return 0;
-		}
-		below += G.paths[root].len;
-		below += (*below == '/');
-		G.at_fd = open_below(G.top_fd, below);
-		if (G.at_fd < 0) {
-			G.at_fd = G.top_fd;
-			return 0;
-		}
-	}
-	G.away = 1;
-	if (fchdir(G.at_fd) != 0) {
+	below = path_of(w);
+	if (!below) {
 		return 0;
 	}
-	wd = inotify_add_watch(G.fd, ".", tree_mask(root));
-	if (wd < 0 || wd != G.watches[w].wd) {
-		unwatch(wd);
+	below += G.paths[root].len;
+	below += (*below == '/');
+	fd = open_below(at_fd(), below);
+	if (fd < 0) {
 		return 0;
 	}
-	G.at = w;
+	if (!is_watched(fd, w)) {
+		close(fd);
+		return 0;
+	}
+	go_on_from(w, fd);
 	return 1;
 }
 
@@ -1526,6 +1576,7 @@ static void put_off(idx_t w)
 	if (G.first_put_off == 0) {
 		G.first_put_off = w;
 	}
+	G.in_front = 0;
 	enqueue(w);
 }
 
@@ -1556,13 +1607,13 @@ static void doubt(idx_t w)
 	place(parent, name, W_NEWS);
 }
 
-/* Is the entry name of the directory G.at_fd the file that is open as fd? */
+/* Is the entry name of the directory at_fd() the file that is open as fd? */
 static int is_entry(int fd, const char *name)
 {
 	struct stat a, b;
 
 	return fstat(fd, &a) == 0
-		&& fstatat(G.at_fd, name, &b, AT_SYMLINK_NOFOLLOW) == 0
+		&& fstatat(at_fd(), name, &b, AT_SYMLINK_NOFOLLOW) == 0
 		&& a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
@@ -1606,7 +1657,7 @@ static void look(idx_t w)
 		}
 		return;
 	}
-	fd = openat(G.at_fd, name, DIR_FLAGS | O_NOFOLLOW);
+	fd = openat(at_fd(), name, DIR_FLAGS | O_NOFOLLOW);
 	if (fd < 0) {
 		if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) {
 			/* The event that says so is on its way. The slot stays as
@@ -1615,7 +1666,7 @@ static void look(idx_t w)
 
 			if (how & W_NEWS) {
 				to_limbo(w);
-				if (fstatat(G.at_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+				if (fstatat(at_fd(), name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 					tell(parent, found_mask(IFTODT(st.st_mode)), name, NULL);
 				}
 			} else {
@@ -1640,27 +1691,21 @@ static void look(idx_t w)
 		close(fd);
 		if (!later(w)) {
 			idx_t other = G.watches[known].parent;
+			int same = (other == 0);
 
-			if (other == 0 || (reach(other)
-			 && (fd = openat(G.at_fd, name_of(known), DIR_FLAGS | O_NOFOLLOW)) >= 0)
-			) {
-				int same = other == 0;
-
-				if (!same) {
-					G.away = 1;
-					fchdir(fd);
-					close(fd);
-					same = inotify_add_watch(G.fd, ".", tree_mask(root)) == wd;
-				}
-				if (stream_end() != G.horizon) {
-					put_off(w); /* something happens after all */
-					return;
-				}
-				if (same) {
-					unwatchable(parent, name, 0, "it is watched under another path (a bind mount?)");
-					blind(w);
-					return;
-				}
+			if (!same && reach(other)) {
+				fd = openat(at_fd(), name_of(known), DIR_FLAGS | O_NOFOLLOW);
+				same = (fd >= 0 && is_watched(fd, known));
+				close(fd);
+			}
+			if (stream_end() != G.horizon) {
+				put_off(w); /* something happens after all */
+				return;
+			}
+			if (same) {
+				unwatchable(parent, name, 0, "it is watched under another path (a bind mount?)");
+				blind(w);
+				return;
 			}
 			doubt(known);
 			set_todo(w, how);
@@ -1713,7 +1758,11 @@ static void look(idx_t w)
 		tell(parent, IN_MOVED_TO | IN_ISDIR, name, NULL);
 	}
 	list(w, fd, how & W_SCAN);
-	close(fd);
+	if (G.watches[w].kids != 0 && G.depth < CHAIN) {
+		go_on_from(w, fd);
+	} else {
+		close(fd);
+	}
 	return;
  fail:
 	unwatchable(parent, name, 0, NULL);
@@ -1741,7 +1790,6 @@ static void end_path(idx_t root)
  * directory. */
 static void look_at_path(idx_t root)
 {
-	struct path *p = &G.paths[root];
 	unsigned how = G.watches[root].flags & W_SCAN;
 	int quiet = how && !has_opt(root, OPT_i);
 	int wd;
@@ -1752,19 +1800,13 @@ static void look_at_path(idx_t root)
 	if (quiet) {
 		G.watches[root].flags |= W_QUIET;
 	}
-	if (open_top(root)) {
-		G.away = 1;
-		fchdir(G.top_fd);
-		wd = inotify_add_watch(G.fd, ".", p->mask | IN_MASK_ADD | (has_opt(root, OPT_r) ? MASK_TREE : 0));
-		if (wd == G.watches[root].wd) {
-			G.at = root;
-			G.watches[root].seen = stream_end();
-			list(root, G.top_fd, how);
-			return;
-		}
-		unwatch(wd);
-		errno = ESTALE;
-	} else if (G.top == 0 && (errno == ENOTDIR || errno == ELOOP)) {
+	leave();
+	if (go_to_path(root)) {
+		G.watches[root].seen = stream_end();
+		list(root, at_fd(), how);
+		return;
+	}
+	if (errno == ENOTDIR || errno == ELOOP) {
 		/* a file, or with L a symlink; G.path has it still */
 		struct stat st;
 
@@ -1805,11 +1847,16 @@ static int scan(void)
 
 	G.first_put_off = 0;
 	G.horizon = stream_end();
-	for (n = 0; n < LOOKS && G.todo != G.first_put_off; n++) {
+	for (n = 0; n < (G.horizon == G.read_pos ? MANY_LOOKS : LOOKS); n++) {
 		idx_t w = G.todo;
 		struct watch *p = &G.watches[w];
 
+		if (w == G.first_put_off) {
+			break; /* or there is none left */
+		}
 		G.todo = p->todo_next;
+		G.in_front = 1;
+		G.last_in_front = 0;
 		p->flags &= ~W_QUEUED;
 		if (!(p->flags & W_USED)) {
 			recycle(w);
@@ -1822,6 +1869,7 @@ static int scan(void)
 		}
 		done += !(p->flags & W_QUEUED);
 	}
+	G.in_front = 0;
 	leave();
 	return done;
 }
@@ -1892,7 +1940,7 @@ static int exists(idx_t w, const char *name)
 	int there = -1;
 
 	if (reach(w)) {
-		there = (fstatat(G.at_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+		there = (fstatat(at_fd(), name, &st, AT_SYMLINK_NOFOLLOW) == 0);
 	}
 	leave();
 	return there;
@@ -2549,7 +2597,6 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
 		G.cur = G.end = G.events;
 		G.hash_mask = HASH_START - 1;
-		G.top_fd = G.at_fd = -1;
 		G.home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	}
 	while (*++argv) {
