@@ -267,7 +267,6 @@ static const char bit_letters[LETTERS] ALIGN1 =
 #define MASK_EVENTS   0x00000fffu
 #define MASK_ALWAYS   (IN_STEP | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED)
 #define MASK_READS    (IN_ACCESS | IN_CLOSE_NOWRITE | IN_OPEN)
-#define MASK_MOVE_DIR (IN_MOVED_FROM | IN_MOVED_TO | IN_ISDIR)
 /* what comes and goes in a directory: the engine of -r must hear it of each */
 #define MASK_NAMES    (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
 #define MASK_TREE     (MASK_NAMES | IN_ONLYDIR)
@@ -875,6 +874,7 @@ static void emit(uint32_t mask, const char *file, const char *name, const char *
 static void tell(idx_t w, uint32_t mask, const char *name, const char *from)
 {
 	idx_t root = root_of(w);
+	int found = !!(mask & IN_CREATE);
 	char *path;
 
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
@@ -892,7 +892,7 @@ static void tell(idx_t w, uint32_t mask, const char *name, const char *from)
 	 && name
 	 && globs_match('I', w, name) == 0
 	 /* what is below a directory moves with it */
-	 && !((mask & IN_ISDIR) && (mask & MASK_MOVE_DIR & MASK_LETTERS))
+	 && (found || !(mask & IN_ISDIR) || !(mask & (IN_MOVED_FROM | IN_MOVED_TO)))
 	) {
 		return;
 	}
@@ -1304,8 +1304,9 @@ static uint32_t tree_mask(idx_t root)
 }
 
 /* Tells that the entry name in the directory of slot w is there, but can't be
- * watched. why: NULL for errno, or what to say; once per bit of said_full. */
-static void unwatchable(idx_t w, const char *name, int bit, const char *why)
+ * watched. why: NULL for errno, or what to say; limit: the table that is full,
+ * how large it is, and its bit of said_full: these are said once. */
+static void unwatchable(idx_t w, const char *name, const char *why, unsigned limit, int bit)
 {
 	char *path = entry_path(G.entry, w, name);
 
@@ -1318,10 +1319,12 @@ static void unwatchable(idx_t w, const char *name, int bit, const char *why)
 	}
 	if (!(G.said_full & bit)) {
 		G.said_full |= bit;
-		if (why) {
-			bb_error_msg("%s: not watched, %s", escaped(path), why);
-		} else {
+		if (!why) {
 			inotify_msg(escaped(path));
+		} else if (limit) {
+			bb_error_msg("%s: not watched, %s=%u is full", escaped(path), why, limit);
+		} else {
+			bb_error_msg("%s: not watched, %s", escaped(path), why);
 		}
 	}
 	emit(IN_IGNORED, path, NULL, NULL);
@@ -1330,7 +1333,7 @@ static void unwatchable(idx_t w, const char *name, int bit, const char *why)
 static void names_full(idx_t w, const char *name)
 {
 	G.unwatched = 1;
-	unwatchable(w, name, 2, "the names are full (WATCHLET_NAMES_KB)");
+	unwatchable(w, name, "WATCHLET_NAMES_KB", CONFIG_WATCHLET_NAMES_KB, 2);
 }
 
 /* Puts a slot for the entry name in the directory of slot parent into the work
@@ -1343,13 +1346,13 @@ static void place(idx_t parent, const char *name, unsigned how)
 	if (!path || strlen(path) + strlen(name) + 2 > PATH_MAX) {
 		G.unwatched = 1;
 		errno = ENAMETOOLONG;
-		unwatchable(parent, name, 0, NULL);
+		unwatchable(parent, name, NULL, 0, 0);
 		return;
 	}
 	w = new_watch();
 	if (w == 0) {
 		G.unwatched = 1;
-		unwatchable(parent, name, 1, "the table is full (WATCHLET_MAX_WATCHES)");
+		unwatchable(parent, name, "WATCHLET_MAX_WATCHES", MAX_WATCHES, 1);
 	} else if (!attach(w, parent, name)) {
 		free_watch(w);
 		names_full(parent, name);
@@ -1649,7 +1652,7 @@ static void look(idx_t w)
 	if (!reach(parent)) {
 		if (!later(w)) {
 			if (parent == root) {
-				unwatchable(parent, name, 0, NULL);
+				unwatchable(parent, name, NULL, 0, 0);
 				blind(w);
 			} else {
 				doubt(parent);
@@ -1703,7 +1706,7 @@ static void look(idx_t w)
 				return;
 			}
 			if (same) {
-				unwatchable(parent, name, 0, "it is watched under another path (a bind mount?)");
+				unwatchable(parent, name, "it has another path, too (a bind mount?)", 0, 0);
 				blind(w);
 				return;
 			}
@@ -1765,7 +1768,7 @@ static void look(idx_t w)
 	}
 	return;
  fail:
-	unwatchable(parent, name, 0, NULL);
+	unwatchable(parent, name, NULL, 0, 0);
 	if (fd >= 0) {
 		close(fd);
 	}
@@ -2018,8 +2021,7 @@ static void moved(struct place *a, struct place *b, uint32_t dir)
 			} else {
 				G.watches[kid].flags |= W_LIMBO;
 				G.limbo = 1;
-				keeps = 0;
-				names_full(b->w, b->name);
+				keeps = 0; /* place() will say so */
 			}
 		} else {
 			to_limbo(kid);
