@@ -41,7 +41,7 @@ ROUTER = $(shell sed -n 's@^//config:config \(WATCHLET_INOTIFYWAIT\)@CONFIG_\1=n
 .DEFAULT_GOAL = all
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all router tiny FORCE run check check-generated generated sizes bench busybox install clean
+.PHONY: all router tiny FORCE run check check-generated generated sizes sizes-doc bench busybox install clean
 
 all: $(BUILD)/watchlet
 router:
@@ -112,6 +112,9 @@ endif
 
 sizes: all router tiny
 	@sh scripts/sizes $(BUILD)
+
+sizes-doc:
+	@sh scripts/sizes-doc > docs/sizes.md.new && mv docs/sizes.md.new docs/sizes.md
 
 bench: all
 	@sh tests/bench/run $(BUILD)/watchlet
