@@ -351,6 +351,7 @@ struct globals {
 	/* Directories that are open while scan() is at work: a PATH, and on the
 	 * way down what has places to look at in it */
 	unsigned depth;         /* how many */
+	unsigned chain_limit;   /* how many there may be */
 	idx_t chain[CHAIN];     /* their slots */
 	int chain_fd[CHAIN];
 	idx_t path_of;          /* whose path is in path[] */
@@ -1677,6 +1678,13 @@ static void look(idx_t w)
 			}
 			return;
 		}
+		if (errno == EMFILE && G.depth > 2) {
+			/* so few descriptors: the way down from PATH anew each time */
+			G.chain_limit = 2;
+			leave();
+			enqueue(w);
+			return;
+		}
 		goto fail;
 	}
 	G.away = 1;
@@ -1761,7 +1769,7 @@ static void look(idx_t w)
 		tell(parent, IN_MOVED_TO | IN_ISDIR, name, NULL);
 	}
 	list(w, fd, how & W_SCAN);
-	if (G.watches[w].kids != 0 && G.depth < CHAIN) {
+	if (G.watches[w].kids != 0 && G.depth < G.chain_limit) {
 		go_on_from(w, fd);
 	} else {
 		close(fd);
@@ -2599,6 +2607,7 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
 		G.cur = G.end = G.events;
 		G.hash_mask = HASH_START - 1;
+		G.chain_limit = CHAIN;
 		G.home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	}
 	while (*++argv) {
