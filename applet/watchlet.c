@@ -1337,31 +1337,6 @@ static void names_full(idx_t w, const char *name)
 	unwatchable(w, name, "WATCHLET_NAMES_KB", CONFIG_WATCHLET_NAMES_KB, 2);
 }
 
-/* Puts a slot for the entry name in the directory of slot parent into the work
- * queue. how: W_SCAN, W_NEWS, W_OVER. If there is no room, tells so. */
-static void place(idx_t parent, const char *name, unsigned how)
-{
-	idx_t w;
-	char *path = path_of(parent);
-
-	if (!path || strlen(path) + strlen(name) + 2 > PATH_MAX) {
-		G.unwatched = 1;
-		errno = ENAMETOOLONG;
-		unwatchable(parent, name, NULL, 0, 0);
-		return;
-	}
-	w = new_watch();
-	if (w == 0) {
-		G.unwatched = 1;
-		unwatchable(parent, name, "WATCHLET_MAX_WATCHES", MAX_WATCHES, 1);
-	} else if (!attach(w, parent, name)) {
-		free_watch(w);
-		names_full(parent, name);
-	} else {
-		set_todo(w, how);
-	}
-}
-
 /* Opens the directory at path, relative to that of fd, without following any
  * symlink. Writes into path. Returns -1 on failure. */
 static int open_below(int fd, char *path)
@@ -1523,6 +1498,58 @@ static uint32_t found_mask(int type)
 	return IN_CREATE | IN_MOVED_TO
 		| (type == DT_REG ? IN_CLOSE_WRITE : 0)
 		| (type == DT_DIR ? IN_ISDIR : 0);
+}
+
+/* There is no room to look later at the entry name in the directory of slot w,
+ * of which nobody was told: looks now. Returns 1 if it is a directory. */
+static int look_now(idx_t w, const char *name)
+{
+	struct stat st;
+	int dir = 0;
+
+	if (!reach(w)) {
+		/* what is in there can't be known: forgotten, and listed anew */
+		tell(w, IN_Q_OVERFLOW, NULL, NULL);
+		kids_to_limbo(w);
+		set_todo(w, 0);
+	} else if (fstatat(at_fd(), name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		tell(w, found_mask(IFTODT(st.st_mode)), name, NULL);
+		dir = S_ISDIR(st.st_mode);
+	}
+	leave();
+	return dir;
+}
+
+/* Puts a slot for the entry name in the directory of slot parent into the work
+ * queue. how: W_SCAN, W_NEWS, W_OVER. If there is no room, tells so. */
+static void place(idx_t parent, const char *name, unsigned how)
+{
+	const char *full = NULL;
+	unsigned limit = 0, bit = 0;
+	char *path = path_of(parent);
+	idx_t w;
+
+	if (path && strlen(path) + strlen(name) + 2 <= PATH_MAX) {
+		w = new_watch();
+		if (w == 0) {
+			full = "WATCHLET_MAX_WATCHES";
+			limit = MAX_WATCHES;
+			bit = 1;
+		} else if (!attach(w, parent, name)) {
+			free_watch(w);
+			full = "WATCHLET_NAMES_KB";
+			limit = CONFIG_WATCHLET_NAMES_KB;
+			bit = 2;
+		} else {
+			set_todo(w, how);
+			return;
+		}
+	}
+	G.unwatched = 1;
+	if (!(how & W_NEWS) || look_now(parent, name)) {
+		errno = ENAMETOOLONG;
+		unwatchable(parent, name, full, limit, bit);
+	}
 }
 
 /* FUSE allows names that are longer than NAME_MAX. They can't be told. */
@@ -1714,6 +1741,9 @@ static void look(idx_t w)
 				return;
 			}
 			if (same) {
+				if (how & W_NEWS) {
+					tell(parent, IN_MOVED_TO | IN_ISDIR, name, NULL);
+				}
 				unwatchable(parent, name, "it has another path, too (a bind mount?)", 0, 0);
 				blind(w);
 				return;
@@ -1776,6 +1806,12 @@ static void look(idx_t w)
 	}
 	return;
  fail:
+	if (how & W_NEWS) {
+		int error = errno;
+
+		tell(parent, IN_MOVED_TO | IN_ISDIR, name, NULL);
+		errno = error;
+	}
 	unwatchable(parent, name, NULL, 0, 0);
 	if (fd >= 0) {
 		close(fd);
