@@ -1,0 +1,332 @@
+/*
+ * bench - what a watcher costs
+ *
+ *   bench tree DIR DIRS FILES           make a tree, the same each time
+ *   bench startup COMMAND...            until it sleeps:
+ *                                       CPU in us, RSS and private in KiB
+ *   bench growth HOW SHAPE DIR DIRS COMMAND...
+ *                                       {} is the tree; CPU in ns for each
+ *                                       directory that goes
+ *   HOW is rmdir or rename; SHAPE is flat or mixed.
+ *
+ * CPU time is user and system as the scheduler counts it, in nanoseconds, of
+ * the watcher alone, and without its start and its end (but for startup).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../storm/proc.h"
+
+enum {
+	PATH = 1024,
+	DEPTH = 8,
+	INNER = 60,             /* of 100 directories may have directories */
+	BATCH = 500,            /* directories between two looks at the watcher */
+	DEADLINE_MS = 120000,
+	QUIET_MS = 200,
+};
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
+	exit(2);
+}
+
+/* --------------------------------------------------------------- the tree */
+
+struct tree {
+	const char *base;
+	int n;
+	int *parent;            /* -1: the base */
+};
+
+static unsigned chance(unsigned n)
+{
+	static uint64_t state = 42;
+
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (state >> 33) % n;
+}
+
+/* How many of 100 directories are so deep: as in /usr. */
+static const unsigned char deep[DEPTH + 1] = { 0, 2, 8, 9, 11, 18, 23, 17, 12 };
+
+/*
+ * Of each depth, INNER of 100 directories may have directories below. How deep
+ * they are does not depend on how many there are. A parent's number is lower
+ * than its children's.
+ */
+static struct tree plan(const char *base, int n, int flat)
+{
+	struct tree t = { base, n, calloc(n, sizeof(int)) };
+	int *inner[DEPTH + 1], inners[DEPTH + 1], depth, i;
+
+	for (depth = 0; depth <= DEPTH; depth++) {
+		inner[depth] = calloc(n + 1, sizeof(int));
+		inners[depth] = 0;
+		if (t.parent == NULL || inner[depth] == NULL) {
+			fail("memory");
+		}
+	}
+	inner[0][0] = -1;
+	inners[0] = 1;
+	for (i = 0; i < n; i++) {
+		int left = chance(100);
+
+		for (depth = 1; left >= deep[depth]; depth++) {
+			left -= deep[depth];
+		}
+		while (depth > 1 && (flat || inners[depth - 1] == 0)) {
+			depth--;
+		}
+		t.parent[i] = inner[depth - 1][chance(inners[depth - 1])];
+		if (chance(100) < INNER) {
+			inner[depth][inners[depth]++] = i;
+		}
+	}
+	for (depth = 0; depth <= DEPTH; depth++) {
+		free(inner[depth]);
+	}
+	return t;
+}
+
+/*
+ * The order of rm -r: what is below goes before, and neighbours together.
+ * Children come from the last to the first.
+ */
+static int *order_of(const struct tree *t)
+{
+	int *order = calloc(t->n, sizeof(int));
+	int *child = calloc(t->n + 1, sizeof(int)); /* by parent + 1: i + 1 */
+	int *next = calloc(t->n, sizeof(int));
+	int i, n = 0, at = -1;
+
+	if (order == NULL || child == NULL || next == NULL) {
+		fail("memory");
+	}
+	for (i = 0; i < t->n; i++) {
+		next[i] = child[t->parent[i] + 1];
+		child[t->parent[i] + 1] = i + 1;
+	}
+	while (n < t->n) {
+		if (child[at + 1] != 0) {
+			i = child[at + 1] - 1;
+			child[at + 1] = next[i];
+			at = i;                 /* down */
+		} else {
+			order[n++] = at;        /* all below is done */
+			at = t->parent[at];
+		}
+	}
+	free(child);
+	free(next);
+	return order;
+}
+
+static void path_of(char *buf, const struct tree *t, int i)
+{
+	int way[DEPTH + 1], n = 0;
+
+	for (; i >= 0; i = t->parent[i]) {
+		way[n++] = i;
+	}
+	buf += sprintf(buf, "%s", t->base);
+	while (n > 0) {
+		buf += sprintf(buf, "/d%d", way[--n]);
+	}
+}
+
+static void grow(const struct tree *t, int files)
+{
+	char path[PATH];
+	int i, k;
+
+	if (mkdir(t->base, 0755) < 0 && errno != EEXIST) {
+		fail(t->base);
+	}
+	for (i = 0; i < t->n; i++) {
+		path_of(path, t, i);
+		if (mkdir(path, 0755) < 0) {
+			fail(path);
+		}
+		for (k = files > 0 ? chance(2 * files + 1) : 0; k > 0; k--) {
+			char file[PATH + 16];
+			int fd;
+
+			sprintf(file, "%s/file%d", path, k);
+			fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+			if (fd < 0) {
+				fail(file);
+			}
+			close(fd);
+		}
+	}
+}
+
+/* ------------------------------------------------------------ the watcher */
+
+static struct proc watcher;
+static int out;
+
+static void start(char **command, const char *tree)
+{
+	int ends[2], i;
+	pid_t pid = -1;
+
+	if (pipe2(ends, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+		fail("fork");
+	}
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (i = 0; command[i] != NULL && tree != NULL; i++) {
+			char *at = strstr(command[i], "{}"), *word;
+
+			if (at != NULL) {
+				word = malloc(strlen(command[i])
+						+ strlen(tree));
+				sprintf(word, "%.*s%s%s",
+						(int)(at - command[i]),
+						command[i], tree, at + 2);
+				command[i] = word;
+			}
+		}
+		dup2(ends[1], 1);
+		execvp(command[0], command);
+		perror(command[0]);
+		_exit(127);
+	}
+	close(ends[1]);
+	out = ends[0];
+	watcher.pid = pid;
+	watcher.nqueues = 0;
+}
+
+static long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000L + t.tv_nsec / 1000000;
+}
+
+/* Reads what it prints, until it sleeps with nothing left to do. */
+static void settle(void)
+{
+	static char buf[65536];
+	long end = now_ms() + DEADLINE_MS, last = now_ms();
+
+	for (;;) {
+		struct pollfd p = { .fd = out, .events = POLLIN };
+		int idle;
+
+		while (poll(&p, 1, 1) > 0) {
+			if (read(out, buf, sizeof(buf)) <= 0) {
+				fprintf(stderr, "bench: the watcher ended\n");
+				exit(1);
+			}
+			last = now_ms();
+		}
+		idle = proc_idle(&watcher);
+		if ((idle == PROC_IDLE && poll(&p, 1, 0) == 0)
+				|| (idle == PROC_ASLEEP
+					&& now_ms() - last > QUIET_MS)) {
+			return;
+		}
+		if (now_ms() > end) {
+			fprintf(stderr, "bench: the watcher never sleeps\n");
+			exit(1);
+		}
+	}
+}
+
+static void end(void)
+{
+	proc_detach(&watcher);
+	kill(watcher.pid, SIGKILL);
+	waitpid(watcher.pid, NULL, 0);
+	close(out);
+}
+
+/* ------------------------------------------------------------- the benches */
+
+static void startup(char **command)
+{
+	start(command, NULL);
+	settle();
+	printf("%lu %ld %ld\n",
+			(unsigned long)(proc_cpu_ns(watcher.pid) / 1000),
+			proc_field(watcher.pid, "smaps_rollup", "Rss:"),
+			proc_field(watcher.pid, "smaps_rollup",
+				"Private_Clean:")
+			+ proc_field(watcher.pid, "smaps_rollup",
+				"Private_Dirty:"));
+	end();
+}
+
+/*
+ * The watcher is stopped while a batch goes, so that it always finds the
+ * same amount of work at once.
+ */
+static void growth(const char *how, const char *shape, const char *base,
+		int n, char **command)
+{
+	struct tree t = plan(base, n, strcmp(shape, "flat") == 0);
+	int *order = order_of(&t);
+	uint64_t cpu;
+	int i;
+
+	grow(&t, 0);
+	start(command, base);
+	settle();
+	cpu = proc_cpu_ns(watcher.pid);
+	for (i = 0; i < n; i++) {
+		char path[PATH], other[PATH + 8];
+
+		if (i % BATCH == 0) {
+			kill(watcher.pid, SIGCONT);
+			settle();
+			kill(watcher.pid, SIGSTOP);
+		}
+		path_of(path, &t, order[i]);
+		sprintf(other, "%s-old", path);
+		if (strcmp(how, "rmdir") == 0 ? rmdir(path) < 0
+				: rename(path, other) < 0) {
+			fail(path);
+		}
+	}
+	kill(watcher.pid, SIGCONT);
+	settle();
+	cpu = proc_cpu_ns(watcher.pid) - cpu;
+	end();
+	printf("%lu\n", (unsigned long)(cpu / n));
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 2 ? argv[1] : "";
+
+	if (strcmp(what, "tree") == 0 && argc == 5) {
+		struct tree t = plan(argv[2], atoi(argv[3]), 0);
+
+		grow(&t, atoi(argv[4]));
+	} else if (strcmp(what, "startup") == 0) {
+		startup(argv + 2);
+	} else if (strcmp(what, "growth") == 0 && argc > 6) {
+		growth(argv[2], argv[3], argv[4], atoi(argv[5]), argv + 6);
+	} else {
+		fprintf(stderr, "bench: see the top of bench.c\n");
+		return 2;
+	}
+	return 0;
+}
