@@ -340,6 +340,7 @@ enum {
 struct globals {
 	int fd;                 /* of inotify */
 	char *prog;             /* NULL: lines on stdout */
+	int reader;             /* descriptor + 1 of whom to mind; 0: nobody */
 	unsigned opts;          /* OPT_... */
 	unsigned paths_used;
 	unsigned paths_left;    /* that had no x yet */
@@ -690,7 +691,8 @@ static int excluded(idx_t w, const char *name)
 
 /* Sleeps until fd has events (of poll(2)), or for ms (-1: for ever); ends when
  * the reader of stdout goes away meanwhile. Returns what poll() returns.
- * All sleeping is here. */
+ * All sleeping is here. As inotifyd it minds the reader once there was a record:
+ * "inotifyd - FILE | head -n0" is used to wait for the first event. */
 static int sleep_for(int fd, int events, int ms)
 {
 	struct pollfd pfd[2];
@@ -698,7 +700,7 @@ static int sleep_for(int fd, int events, int ms)
 
 	pfd[0].fd = fd;
 	pfd[0].events = events;
-	pfd[1].fd = G.prog ? -1 : STDOUT_FILENO;
+	pfd[1].fd = G.reader - 1;
 	pfd[1].events = 0;
 	n = poll(pfd, 2, ms);
 	if (n > 0 && (pfd[1].revents & (POLLERR | POLLHUP))) {
@@ -716,6 +718,7 @@ static void write_out(unsigned len)
 	while (done != len) {
 		/* it may be a pipe that somebody made non-blocking */
 		sleep_for(STDOUT_FILENO, POLLOUT, -1);
+		G.reader = STDOUT_FILENO + 1;
 		n = write(STDOUT_FILENO, G.out + done, len - done);
 		if (n >= 0) {
 			done += n;
@@ -2630,7 +2633,11 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	if (!argv[0] || !argv[1]) {
 		bb_show_usage();
 	}
-	if (NOT_LONE_DASH(argv[0])) {
+	if (!NOT_LONE_DASH(argv[0])) {
+		if (!is_inotifyd()) {
+			G.reader = STDOUT_FILENO + 1;
+		}
+	} else {
 		G.prog = argv[0];
 		if (strchr(argv[0], '/') && access(argv[0], X_OK) != 0) {
 			bb_simple_perror_msg_and_die(argv[0]);
