@@ -332,9 +332,14 @@ enum {
 	W_SCAN   = 1 << 3,      /* ... as part of the scan at start or after overflow */
 	W_NEWS   = 1 << 4,      /* ... and was not told: is, if something is there */
 	W_LIMBO  = 1 << 5,
-	W_OVER   = 1 << 6,      /* moved here over something that may live yet */
-	W_QUIET  = 1 << 7,      /* its listing was not told */
-	W_TRY    = 1 << 8,      /* from here up: counts TRIES */
+	W_QUIET  = 1 << 6,      /* its listing was not told */
+	W_TRY    = 1 << 7,      /* from here up: counts TRIES */
+};
+
+/* G.last_move[] */
+enum {
+	MOVED_HERE = 1,         /* there is one */
+	MOVED_OVER = 2,         /* perhaps over something, that may live yet */
 };
 
 struct globals {
@@ -386,7 +391,7 @@ struct globals {
 	idx_t wd_heads[HASH_SIZE];
 	idx_t name_heads[ENABLE_FEATURE_WATCHLET_TREE ? HASH_SIZE : 1];
 	/* By slot: hash of the name that was moved into the directory, if nothing
-	 * else came or went since. Not in struct watch: hardly used. */
+	 * else came or went since; and MOVED_... Not in struct watch: hardly used. */
 	uint32_t last_move[ENABLE_FEATURE_WATCHLET_TREE ? MAX_WATCHES + 1 : 1];
 	char path[PATH_MAX + NAME_MAX + 2];
 	char entry[PATH_MAX + NAME_MAX + 2];
@@ -1524,7 +1529,7 @@ static int look_now(idx_t w, const char *name)
 }
 
 /* Puts a slot for the entry name in the directory of slot parent into the work
- * queue. how: W_SCAN, W_NEWS, W_OVER. If there is no room, tells so. */
+ * queue. how: W_SCAN, W_NEWS. If there is no room, tells so. */
 static void place(idx_t parent, const char *name, unsigned how)
 {
 	const char *full = NULL;
@@ -1970,15 +1975,19 @@ static void get_place(struct place *p, idx_t w, const char *name, uint32_t mask)
 	p->news = 1;
 }
 
-/* Something came or went in the directory of slot w; name: if it was moved here
- * under that name, else NULL. */
-static void note_move(idx_t w, const char *name)
+/* What G.last_move[] has after a move to name in the directory of slot w */
+static uint32_t move_mark(idx_t w, const char *name)
 {
-	uint32_t move = name ? name_hash(w, name) | 1 : 0;
+	return name_hash(w, name) | MOVED_HERE | MOVED_OVER;
+}
 
+/* Something came or went in the directory of slot w; mark: what it leaves in
+ * G.last_move[]. */
+static void note_move(idx_t w, uint32_t mark)
+{
 	/* only written when it must: pages of zeros take no memory */
-	if (ENABLE_FEATURE_WATCHLET_TREE && G.last_move[w] != move) {
-		G.last_move[w] = move;
+	if (ENABLE_FEATURE_WATCHLET_TREE && G.last_move[w] != mark) {
+		G.last_move[w] = mark;
 	}
 }
 
@@ -2016,13 +2025,15 @@ static void moved(struct place *a, struct place *b, uint32_t dir)
 	idx_t from_root = root_of(a->w), to_root = root_of(b->w);
 	idx_t kid = a->kid;
 	int from_tree = has_opt(from_root, OPT_r);
-	int back = a->news && G.last_move[a->w] == (name_hash(a->w, a->name) | 1);
+	uint32_t last = a->news ? G.last_move[a->w] : 0;
+	int back = last && (last | MOVED_OVER) == move_mark(a->w, a->name);
 	int both, check = 0, keeps = 0;
 	char *from = NULL;
 
-	note_move(a->w, NULL);
+	note_move(a->w, 0);
 	if (b->w != 0) {
-		note_move(b->w, b->name);
+		/* what it came over is only known when that was news */
+		note_move(b->w, move_mark(b->w, b->name) - (b->news && !b->kid && !G.unwatched ? MOVED_OVER : 0));
 	}
 	if (from_tree && !dir != !kid && !(dir && G.unwatched)) {
 		/* A directory changed places with a file: what goes back is not what
@@ -2042,7 +2053,7 @@ static void moved(struct place *a, struct place *b, uint32_t dir)
 	both = a->news && b->news;
 	if (kid) {
 		/* nothing moves below itself: that is no way the table knows */
-		check = back && (!both || G.unwatched || (G.watches[kid].flags & W_OVER));
+		check = back && (!both || (last & MOVED_OVER));
 		if (both && from_root == to_root) {
 			check |= is_below(b->w, kid);
 			keeps = !check;
@@ -2058,10 +2069,6 @@ static void moved(struct place *a, struct place *b, uint32_t dir)
 		if (keeps) {
 			detach(kid);
 			if (attach(kid, b->w, b->name)) {
-				G.watches[kid].flags &= ~W_OVER;
-				if (b->kid != 0) {
-					G.watches[kid].flags |= W_OVER;
-				}
 				if (G.watches[kid].wd < 0) {
 					set_todo(kid, 0);
 				}
@@ -2080,7 +2087,7 @@ static void moved(struct place *a, struct place *b, uint32_t dir)
 	if (b->news) {
 		tell(b->w, IN_MOVED_TO | dir, b->name, from);
 		if (dir && !keeps && has_opt(to_root, OPT_r)) {
-			place(b->w, b->name, b->kid ? W_OVER : 0);
+			place(b->w, b->name, 0);
 		}
 	}
 	if (check) {
@@ -2099,7 +2106,7 @@ static void entry_event(idx_t w, uint32_t mask, const char *name)
 		return;
 	}
 	if (mask & (IN_CREATE | IN_DELETE)) {
-		note_move(w, NULL);
+		note_move(w, 0);
 	}
 	if (ENABLE_FEATURE_WATCHLET_TREE && has_opt(root_of(w), OPT_r)) {
 		if (mask & IN_CREATE) {
@@ -2254,7 +2261,7 @@ static struct inotify_event *other_half(void)
 	for (;;) {
 		ev = (struct inotify_event *)(G.cur + searched);
 		while ((char *)ev < G.end) {
-			if ((ev->mask & IN_MOVED_TO) && ev->cookie == cookie) {
+			if ((ev->mask & (IN_MOVED_TO | IN_PAIRED)) == IN_MOVED_TO && ev->cookie == cookie) {
 				return ev;
 			}
 			ev = event_after(ev);
