@@ -46,7 +46,7 @@
  */
 
 //config:config WATCHLET
-//config:	bool "watchlet (8.1 kb)"
+//config:	bool "watchlet (15 kb)"
 //config:	default y
 //config:	help
 //config:	Report changes of files, directories and whole trees as lines on
@@ -54,7 +54,7 @@
 //config:	lost, memory is fixed, and it sleeps in one system call.
 //config:
 //config:config WATCHLET_INOTIFYD
-//config:	bool "inotifyd, by watchlet (2.0 kb)"
+//config:	bool "inotifyd, by watchlet (1.8 kb)"
 //config:	default y
 //config:	depends on !INOTIFYD
 //config:	help
