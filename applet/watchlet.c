@@ -1841,13 +1841,22 @@ static void end_path(idx_t root)
 	}
 }
 
+/* PATH root isn't where it was: it gets its x. */
+static void lose_path(idx_t root)
+{
+	int wd = G.watches[root].wd;
+
+	tell(root, IN_IGNORED, NULL, NULL);
+	end_path(root);
+	unwatch(wd);
+}
+
 /* Looks at PATH root: lists it, or with -i tells of it if it isn't a
  * directory. */
 static void look_at_path(idx_t root)
 {
 	unsigned how = G.watches[root].flags & W_SCAN;
 	int quiet = how && !has_opt(root, OPT_i);
-	int wd;
 
 	kids_to_limbo(root);
 	not_todo(root);
@@ -1871,10 +1880,7 @@ static void look_at_path(idx_t root)
 		return;
 	}
 	bb_simple_perror_msg(path_of(root));
-	wd = G.watches[root].wd;
-	tell(root, IN_IGNORED, NULL, NULL);
-	end_path(root);
-	unwatch(wd);
+	lose_path(root);
 }
 
 /* All that was there at start, or after an overflow, has been told. */
@@ -2206,14 +2212,11 @@ static void overflow(void)
 		tell(w, IN_Q_OVERFLOW, NULL, NULL);
 		if (!has_opt(w, OPT_r | OPT_i)) {
 			/* its x may be among what was lost */
-			int old = G.watches[w].wd;
 			int wd = inotify_add_watch(G.fd, path_of(w), G.paths[w].mask | IN_MASK_ADD);
 
-			if (wd != old) {
+			if (wd != G.watches[w].wd) {
 				unwatch(wd);
-				tell(w, IN_IGNORED, NULL, NULL);
-				end_path(w);
-				unwatch(old);
+				lose_path(w);
 			}
 		}
 	}
