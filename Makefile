@@ -9,6 +9,11 @@
 #
 # Any option or size of Config.in is a variable:
 #   make BUILD=out CONFIG_FEATURE_WATCHLET_TREE=n CONFIG_WATCHLET_MAX_PATHS=16
+# or is kept in .config, over which variables win:
+#   make menuconfig, make nconfig, make oldconfig     (need kconfig-frontends)
+#   make defconfig, router_defconfig, tiny_defconfig  start anew
+#   make olddefconfig                                 what is new at its default
+#   make savedefconfig                                defconfig: what differs
 
 BUILD = build
 PREFIX = /usr
@@ -33,7 +38,9 @@ ALL_LDFLAGS = -static -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,norelro \
 
 APPLET = applet/watchlet.c
 LIBBB = applet/standalone/libbb.c
-# every CONFIG_ of the command line and the environment
+# what make menuconfig writes; read when it is there
+KCONFIG_CONFIG = .config
+# every CONFIG_ of the command line and the environment; they win over .config
 SETTINGS = $(foreach v,$(filter CONFIG_%,$(.VARIABLES)),$(v)=$($(v)))
 TINY = CONFIG_WATCHLET=n $(shell sed -n 's@^//config:config \(FEATURE_WATCHLET_.*\)@CONFIG_\1=n@p' $(APPLET))
 ROUTER = $(shell sed -n 's@^//config:config \(WATCHLET_INOTIFYWAIT\)@CONFIG_\1=n@p' $(APPLET))
@@ -41,7 +48,8 @@ ROUTER = $(shell sed -n 's@^//config:config \(WATCHLET_INOTIFYWAIT\)@CONFIG_\1=n
 .DEFAULT_GOAL = all
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all router tiny FORCE run check check-generated generated sizes sizes-doc bench busybox install clean
+.PHONY: all router tiny FORCE run check check-generated generated sizes sizes-doc bench busybox install clean \
+	menuconfig nconfig oldconfig defconfig router_defconfig tiny_defconfig olddefconfig savedefconfig
 
 all: $(BUILD)/watchlet
 router:
@@ -52,7 +60,7 @@ tiny:
 # written only when it changes, so that nothing is built in vain
 $(BUILD)/autoconf.h: $(APPLET) scripts/autoconf FORCE
 	@mkdir -p $(BUILD)
-	@sh scripts/autoconf $(APPLET) $(SETTINGS) > $@.new
+	@sh scripts/autoconf -c '$(KCONFIG_CONFIG)' $(APPLET) $(SETTINGS) > $@.new
 	@cmp -s $@.new $@ || mv $@.new $@; rm -f $@.new
 
 $(BUILD)/usage.h: $(APPLET) scripts/usage
@@ -79,6 +87,19 @@ $(BUILD)/watchlet.unstripped: $(BUILD)/watchlet.o $(BUILD)/libbb.o
 $(BUILD)/watchlet: $(BUILD)/watchlet.unstripped $(BUILD)/features
 	$(STRIP) -o $@ $(BUILD)/watchlet.unstripped
 	@ln -sf watchlet $(BUILD)/inotifyd
+
+# ----- .config, in the habit of such projects
+
+menuconfig nconfig oldconfig:
+	@sh scripts/kconfig $@ '$(KCONFIG_CONFIG)'
+defconfig:
+	@sh scripts/kconfig $@ '$(KCONFIG_CONFIG)' $(APPLET) $(SETTINGS)
+router_defconfig:
+	@sh scripts/kconfig defconfig '$(KCONFIG_CONFIG)' $(APPLET) $(ROUTER) $(SETTINGS)
+tiny_defconfig:
+	@sh scripts/kconfig defconfig '$(KCONFIG_CONFIG)' $(APPLET) $(TINY) $(SETTINGS)
+olddefconfig savedefconfig:
+	@sh scripts/kconfig $@ '$(KCONFIG_CONFIG)' $(APPLET) $(SETTINGS)
 
 # ----- generated files that are kept in the repository
 
