@@ -208,6 +208,7 @@ enum {
 		? CONFIG_WATCHLET_MAX_PATHS : CONFIG_WATCHLET_MAX_WATCHES,
 	MAX_WATCHES = CONFIG_WATCHLET_MAX_WATCHES,
 	MAX_GLOBS = CONFIG_WATCHLET_MAX_GLOBS,
+	RULES = 1,
 	HASH_SIZE = FILL16(CONFIG_WATCHLET_MAX_WATCHES | 63) + 1,
 	HASH_START = 64,
 	NAMES_SIZE = CONFIG_WATCHLET_NAMES_KB * 1024 + 1,
@@ -274,7 +275,7 @@ static const char bit_letters[LETTERS] ALIGN1 =
 #define IN_PAIRED     0x08000000u
 
 /* Options by letter; those from 't' on take an argument. The first group
- * belongs to each PATH, and is kept in path.opts. */
+ * belongs to a rule. */
 #define OPT_LETTERS "" \
 	IF_FEATURE_WATCHLET_TREE("r" "i" "p") \
 	IF_FEATURE_WATCHLET_OPTIONS("1" "q" "v" "t") \
@@ -298,14 +299,23 @@ enum {
 
 /* ===== State ===== */
 
-/* A PATH of the command line. Slot i of G.watches is its watch. */
+/* What PATHs are watched for. The command line is G.rules[0]. */
+struct rule {
+	const char *prog;       /* NULL: lines on stdout */
+	unsigned opts;          /* OPT_r ... */
+	uint16_t globs;         /* the first of its G.globs */
+	uint16_t globs_end;     /* behind the last */
+};
+
+/* A PATH. Slot i of G.watches is its watch. */
 struct path {
 	const char *name;       /* as given; the MASK may follow */
 	uint32_t mask;          /* what its user asked for */
 	dev_t dev;              /* of the directory, with -r */
 	ino_t ino;
 	uint16_t len;           /* bytes of name */
-	uint16_t opts;          /* OPT_r ... */
+	uint16_t opts;          /* of its rule */
+	uint16_t rule;          /* which one of G.rules */
 };
 
 /* A place that is watched, or is to be. */
@@ -344,9 +354,9 @@ enum {
 
 struct globals {
 	int fd;                 /* of inotify */
-	char *prog;             /* NULL: lines on stdout */
+	struct rule rules[RULES];
 	int reader;             /* descriptor + 1 of whom to mind; 0: nobody */
-	unsigned opts;          /* OPT_... */
+	unsigned opts;          /* OPT_... of the command line and all rules */
 	unsigned paths_used;
 	unsigned paths_left;    /* that had no x yet */
 	unsigned out_len;       /* bytes in out[] */
@@ -522,6 +532,12 @@ static idx_t root_of(idx_t w)
 	return w;
 }
 
+/* The rule that PATH root belongs to */
+static const struct rule *rule_of(idx_t root)
+{
+	return &G.rules[RULES > 1 ? G.paths[root].rule : 0];
+}
+
 static int has_opt(idx_t root, unsigned opt)
 {
 	return opt && (G.paths[root].opts & opt);
@@ -653,14 +669,16 @@ static int glob_match(const char *glob, const char *s)
 	}
 }
 
-/* Does the entry name of the directory of slot w match one of the -x or -I?
- * Returns -1 when there is none of that kind. */
+/* Does the entry name of the directory of slot w match one of the -x or -I of
+ * its rule? Returns -1 when there is none of that kind. */
 static int globs_match(char kind, idx_t w, const char *name)
 {
+	idx_t root = root_of(w);
+	const struct rule *rule = rule_of(root);
 	unsigned i;
 	int match = -1;
 
-	for (i = 0; i < G.globs_used; i++) {
+	for (i = rule->globs; i < rule->globs_end; i++) {
 		const char *glob = G.globs[i];
 		const char *s = name;
 
@@ -673,7 +691,7 @@ static int globs_match(char kind, idx_t w, const char *name)
 			if (!s) {
 				continue;
 			}
-			s += G.paths[root_of(w)].len;
+			s += G.paths[root].len;
 			s += (*s == '/');
 			glob += (*glob == '/');
 		}
@@ -831,8 +849,8 @@ static int run_prog(char **args)
 	return status;
 }
 
-/* The record itself: the letters of mask, then the fields. */
-static void emit(uint32_t mask, const char *file, const char *name, const char *from)
+/* The record itself, of PATH root: the letters of mask, then the fields. */
+static void emit(idx_t root, uint32_t mask, const char *file, const char *name, const char *from)
 {
 	char letters[20];
 	char *fields[ROOM_FOR_SHELL + 6];
@@ -852,7 +870,7 @@ static void emit(uint32_t mask, const char *file, const char *name, const char *
 		*s++ = '/';
 	}
 	*s = '\0';
-	field[0] = G.prog;
+	field[0] = (char *)rule_of(root)->prog;
 	field[1] = letters;
 	field[2] = (char *)file;
 	field[3] = (char *)name;
@@ -860,7 +878,7 @@ static void emit(uint32_t mask, const char *file, const char *name, const char *
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
 		field[5] = NULL;
 	}
-	if (G.prog) {
+	if (field[0]) {
 		status = run_prog(fields);
 	} else {
 		put_line(field + 1);
@@ -913,7 +931,7 @@ static void tell(idx_t w, uint32_t mask, const char *name, const char *from)
 		mask = IN_Q_OVERFLOW;
 		name = NULL;
 	}
-	emit(mask, path, name, from);
+	emit(root, mask, path, name, from);
 }
 
 /* ===== Watch table =====
@@ -1336,7 +1354,7 @@ static void unwatchable(idx_t w, const char *name, const char *why, unsigned lim
 			bb_error_msg("%s: not watched, %s", escaped(path), why);
 		}
 	}
-	emit(IN_IGNORED, path, NULL, NULL);
+	emit(root_of(w), IN_IGNORED, path, NULL, NULL);
 }
 
 static void names_full(idx_t w, const char *name)
@@ -2480,13 +2498,16 @@ static int parse_seconds(const char *sec)
 	return ms;
 }
 
-/* Takes the options off argv. Returns what follows them. */
-static char **parse_options(char **argv)
+/* Takes the options of rule off argv. Returns what follows them. */
+static char **parse_options(char **argv, struct rule *rule)
 {
 	static const char letters[] ALIGN1 = OPT_LETTERS;
 	const char *s, *arg;
 	unsigned opt;
 
+	if (ENABLE_FEATURE_WATCHLET_GLOBS) {
+		rule->globs = G.globs_used;
+	}
 	while ((s = *argv) != NULL && *s == '-' && s[1]) {
 		argv++;
 		if (s[1] == '-' && !s[2]) {
@@ -2499,7 +2520,7 @@ static char **parse_options(char **argv)
 				bb_show_usage();
 			}
 			opt = 1 << (arg - letters);
-			G.opts |= opt;
+			rule->opts |= opt;
 			if (!(opt & OPTS_WITH_ARG)) {
 				continue;
 			}
@@ -2520,6 +2541,10 @@ static char **parse_options(char **argv)
 			break;
 		}
 	}
+	if (ENABLE_FEATURE_WATCHLET_GLOBS) {
+		rule->globs_end = G.globs_used;
+	}
+	G.opts |= rule->opts;
 	return argv;
 }
 
@@ -2529,13 +2554,13 @@ static int is_inotifyd(void)
 	return ENABLE_WATCHLET_INOTIFYD && (!ENABLE_WATCHLET || applet_name[0] == 'i');
 }
 
-static uint32_t default_mask(void)
+static uint32_t default_mask(unsigned opts)
 {
-	return G.opts & OPT_r ? MASK_EVENTS & ~MASK_READS : MASK_EVENTS;
+	return opts & OPT_r ? MASK_EVENTS & ~MASK_READS : MASK_EVENTS;
 }
 
-/* The bits of the MASK s, which arg ends with. */
-static uint32_t parse_mask(const char *s, const char *arg)
+/* The bits of the MASK s, which arg ends with; opts: of its rule. */
+static uint32_t parse_mask(const char *s, const char *arg, unsigned opts)
 {
 	uint32_t mask = 0;
 
@@ -2555,7 +2580,7 @@ static uint32_t parse_mask(const char *s, const char *arg)
 	}
 	mask &= ~IN_STEP;
 	if (ENABLE_FEATURE_WATCHLET_OPTIONS && mask && !(mask & MASK_LETTERS)) {
-		mask |= default_mask(); /* nothing but flags */
+		mask |= default_mask(opts); /* nothing but flags */
 	}
 	return mask;
 }
@@ -2567,13 +2592,14 @@ static int is_missing(void)
 		|| errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG;
 }
 
-/* Watches PATH[:MASK]. The PATH is the longest that exists: all of arg, or what
- * is before one of its colons. */
-static void add_path(char *arg)
+/* Watches PATH[:MASK] for rule number rule. The PATH is the longest that
+ * exists: all of arg, or what is before one of its colons. */
+static void add_path(char *arg, unsigned rule)
 {
 	struct path *p = &G.paths[++G.paths_used];
+	unsigned opts = G.rules[rule].opts;
 	char *colon = arg + strlen(arg);
-	uint32_t mask = default_mask();
+	uint32_t mask = default_mask(opts);
 	int wd;
 
 	for (;;) {
@@ -2582,7 +2608,7 @@ static void add_path(char *arg)
 
 		*colon = '\0';
 		wd = inotify_add_watch(G.fd, arg, mask | IN_MASK_ADD
-			| (G.opts & OPT_r ? MASK_TREE & ~IN_ONLYDIR : 0));
+			| (opts & OPT_r ? MASK_TREE & ~IN_ONLYDIR : 0));
 		before = strrchr(arg, ':');
 		if (wd < 0 && (!before || !is_missing())) {
 			inotify_msg_and_die(arg);
@@ -2593,7 +2619,7 @@ static void add_path(char *arg)
 		}
 		colon = before;
 		if (colon[1]) {
-			mask = parse_mask(colon + 1, arg);
+			mask = parse_mask(colon + 1, arg, opts);
 		}
 	}
 	p->mask = mask;
@@ -2608,10 +2634,11 @@ static void add_path(char *arg)
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
 		idx_t w = new_watch();
 
-		p->opts = G.opts;
+		p->opts = opts;
+		p->rule = rule;
 		G.watches[w].wd = wd;
 		link_wd(w);
-		if (G.opts & (OPT_r | OPT_i)) {
+		if (opts & (OPT_r | OPT_i)) {
 			set_todo(w, W_SCAN);
 		}
 	} else {
@@ -2638,7 +2665,7 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 
 	argv++;
 	if (OPTBITS != 0) {
-		argv = parse_options(argv);
+		argv = parse_options(argv, &G.rules[0]);
 	}
 	if (!argv[0] || !argv[1]) {
 		bb_show_usage();
@@ -2648,7 +2675,7 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 			G.reader = STDOUT_FILENO + 1;
 		}
 	} else {
-		G.prog = argv[0];
+		G.rules[0].prog = argv[0];
 		if (strchr(argv[0], '/') && access(argv[0], X_OK) != 0) {
 			bb_simple_perror_msg_and_die(argv[0]);
 		}
@@ -2667,7 +2694,7 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 		if (G.paths_used == MAX_PATHS) {
 			bb_error_msg_and_die("%s: more than WATCHLET_MAX_PATHS=%u", *argv, MAX_PATHS);
 		}
-		add_path(*argv);
+		add_path(*argv, 0);
 	}
 	loop();
 }
