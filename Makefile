@@ -4,7 +4,8 @@
 #   make run                        show events live
 #   make check                      tests (CHECK_DEPS=1 as root installs what they need)
 #   make sizes, make bench          figures
-#   make install DESTDIR= PREFIX=   binary, links, man page
+#   make install DESTDIR= PREFIX=   binary, links, man pages
+#   make dist URL=                  a tarball, and the packages' files that fit it
 #   make busybox BUSYBOX=dir        put the applet into a BusyBox source tree
 #
 # Any option or size of Config.in is a variable:
@@ -18,21 +19,34 @@
 BUILD = build
 PREFIX = /usr
 DESTDIR =
+VERSION = 0.1
+URL = https://example.org/watchlet
+# full, router or tiny: what `make` and `make install` make. Options win over it
+PRESET = full
+# n: a dynamic binary, hardened or not as CFLAGS and LDFLAGS say
+STATIC = y
 
 # musl-gcc when it is there, else the C compiler with its own libc
 ifeq ($(origin CC),default)
 CC := $(shell command -v musl-gcc || echo cc)
 endif
 NM = nm
+# empty: keep the symbols, for a packager who strips
 STRIP = strip -s -R .comment -R .eh_frame
 CFLAGS = -Os
 WARN = -Wall -Wextra -Wundef -Wdeclaration-after-statement -Wold-style-definition \
 	-Wstrict-prototypes -Wshadow -Wvla
 ALL_CFLAGS = -std=gnu99 -funsigned-char -fno-builtin-printf -ffunction-sections -fdata-sections \
 	-fno-asynchronous-unwind-tables -fno-unwind-tables -fno-stack-protector \
-	-fomit-frame-pointer -fno-pie $(WARN) $(CFLAGS)
-ALL_LDFLAGS = -static -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,norelro \
-	-Wl,-z,noseparate-code -Wl,-z,common-page-size=16 $(LDFLAGS)
+	-fomit-frame-pointer $(STATIC_CFLAGS) $(WARN) $(CPPFLAGS) $(CFLAGS)
+ifeq ($(STATIC),y)
+STATIC_CFLAGS = -fno-pie
+STATIC_LDFLAGS = -static -Wl,--build-id=none -Wl,-z,norelro \
+	-Wl,-z,noseparate-code -Wl,-z,common-page-size=16
+else
+STATIC_LDFLAGS = $(CFLAGS)
+endif
+ALL_LDFLAGS = $(STATIC_LDFLAGS) -Wl,--gc-sections $(LDFLAGS)
 
 # ----- the configuration: //config: blocks of the applet, and the command line
 
@@ -40,15 +54,23 @@ APPLET = applet/watchlet.c
 LIBBB = applet/standalone/libbb.c
 # what make menuconfig writes; read when it is there
 KCONFIG_CONFIG = .config
-# every CONFIG_ of the command line and the environment; they win over .config
-SETTINGS = $(foreach v,$(filter CONFIG_%,$(.VARIABLES)),$(v)=$($(v)))
+# the preset; then every CONFIG_ of the command line, and those of the environment
+# that are ours. They win over .config
+OPTIONS = $(shell sed -n 's@^//config:config @CONFIG_@p' $(APPLET))
+SETTINGS = $(PRESET_$(PRESET)) $(foreach v,$(filter CONFIG_%,$(.VARIABLES)),\
+	$(if $(filter environment,$(origin $(v))),$(if $(filter $(v),$(OPTIONS)),$(v)=$($(v))),$(v)=$($(v))))
 TINY = CONFIG_WATCHLET=n $(shell sed -n 's@^//config:config \(FEATURE_WATCHLET_.*\)@CONFIG_\1=n@p' $(APPLET))
 ROUTER = $(shell sed -n 's@^//config:config \(WATCHLET_INOTIFYWAIT\)@CONFIG_\1=n@p' $(APPLET))
+PRESET_router = $(ROUTER)
+PRESET_tiny = $(TINY)
+ifeq ($(filter full router tiny,$(PRESET)),)
+$(error PRESET=$(PRESET): is full, router or tiny)
+endif
 
 .DEFAULT_GOAL = all
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all router tiny FORCE run check check-generated generated sizes sizes-doc bench busybox install clean \
+.PHONY: all router tiny FORCE run check check-generated generated sizes sizes-doc bench busybox install dist clean \
 	menuconfig nconfig oldconfig defconfig router_defconfig tiny_defconfig olddefconfig savedefconfig
 
 all: $(BUILD)/watchlet
@@ -85,7 +107,7 @@ $(BUILD)/flags: FORCE
 $(BUILD)/watchlet.unstripped: $(BUILD)/watchlet.o $(BUILD)/libbb.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 $(BUILD)/watchlet: $(BUILD)/watchlet.unstripped $(BUILD)/features
-	$(STRIP) -o $@ $(BUILD)/watchlet.unstripped
+	$(if $(STRIP),$(STRIP) -o $@ $<,cp $< $@)
 	@ln -sf watchlet $(BUILD)/inotifyd
 
 # ----- .config, in the habit of such projects
@@ -151,6 +173,12 @@ install: all
 	install -m 755 $(BUILD)/watchlet '$(DESTDIR)$(PREFIX)/sbin/watchlet'
 	ln -sf watchlet '$(DESTDIR)$(PREFIX)/sbin/inotifyd'
 	install -m 644 docs/watchlet.8 '$(DESTDIR)$(PREFIX)/share/man/man8/watchlet.8'
+	ln -sf watchlet.8 '$(DESTDIR)$(PREFIX)/share/man/man8/inotifyd.8'
+
+# HEAD as $(BUILD)/dist/watchlet-VERSION.tar.gz, and beside it docs/packaging with
+# VERSION, URL and the checksums filled in
+dist:
+	@sh scripts/dist '$(BUILD)/dist' '$(VERSION)' '$(URL)'
 
 clean:
 	rm -rf $(BUILD)
