@@ -87,6 +87,14 @@
 //config:	help
 //config:	-x GLOB leaves out what matches, -I GLOB reports only what matches.
 //config:
+//config:config FEATURE_WATCHLET_FIGURES
+//config:	bool "Figures on SIGUSR1"
+//config:	default y
+//config:	depends on WATCHLET || WATCHLET_INOTIFYD
+//config:	help
+//config:	SIGUSR1 prints a line on stderr: how full the tables are, how many
+//config:	events, records, overflows and runs of PROG there were.
+//config:
 //config:config WATCHLET_MAX_PATHS
 //config:	int "Number of PATHs on the command line"
 //config:	range 1 65535
@@ -170,6 +178,7 @@
 #include "libbb.h"
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <poll.h>
 
@@ -227,6 +236,8 @@ enum {
 	 * is looked at again, 2 ms apart, when the queue is empty */
 	TRIES = 7,
 	LATE_MS = 2,
+	/* some signals come through a descriptor */
+	SIGNAL_FD = ENABLE_FEATURE_WATCHLET_FIGURES,
 };
 
 /* ===== Event and option tables ===== */
@@ -354,6 +365,10 @@ enum {
 
 struct globals {
 	int fd;                 /* of inotify */
+	int signal_fd;
+	pid_t child;            /* PROG while it runs; 0: it doesn't */
+	const char *child_prog;
+	smallint child_counts;  /* the run is a report, not only '.' */
 	struct rule rules[RULES];
 	int reader;             /* descriptor + 1 of whom to mind; 0: nobody */
 	unsigned opts;          /* OPT_... of the command line and all rules */
@@ -393,6 +408,10 @@ struct globals {
 	smallint unwatched;     /* a directory is not watched, so has no slot */
 	smallint overflowed;    /* o is still to be told */
 	smallint said_full;     /* bit 0: G.watches is full; 1: G.names; 2: the kernel */
+	unsigned events_read;   /* figures */
+	unsigned records;
+	unsigned overflows;
+	unsigned runs;
 	unsigned globs_used;
 	const char *globs[MAX_GLOBS];
 	char glob_kind[MAX_GLOBS]; /* 'x' or 'I' */
@@ -712,24 +731,128 @@ static int excluded(idx_t w, const char *name)
  * always room for one more line.
  */
 
+static void flush_lines(void);
+
+/* Ends by signal sig. */
+static void die_by(int sig)
+{
+	if (SIGNAL_FD) {
+		sigprocmask_allsigs(SIG_UNBLOCK);
+	}
+	kill(getpid(), sig);
+}
+
+/* A report was made; status is that of PROG. */
+static void reported(int status)
+{
+	if (G.opts & OPT_1) {
+		flush_lines();
+		exit(status & 0xff);
+	}
+	if (ENABLE_FEATURE_WATCHLET_OPTIONS) {
+		G.deadline = 0; /* starts anew */
+	}
+}
+
+/* PROG ended. status is its exit status, 127 if it could not be run, 0x180 + N
+ * if signal N ended it. */
+static void prog_ended(const char *prog, int status)
+{
+	if (status >= 0x180) {
+		if (!(G.opts & OPT_q)) {
+			bb_error_msg("%s: killed by signal %u", prog, status - 0x180);
+		}
+	} else if (G.opts & OPT_v) {
+		bb_error_msg("%s: exit status %u", prog, status);
+	}
+	if (G.child_counts) {
+		reported(status);
+	}
+}
+
+/* Prints what SIGUSR1 asks for. */
+static void print_figures(void)
+{
+	bb_error_msg("watches %u/%u, names %u/%u bytes, events %u, records %u, overflows %u, runs %u",
+		ENABLE_FEATURE_WATCHLET_TREE ? G.in_use : G.paths_used, MAX_WATCHES,
+		G.names_used - G.names_dead, NAMES_SIZE,
+		G.events_read, G.records, G.overflows, G.runs);
+}
+
+/* G.signal_fd has something. No signal has a handler: those that must be acted
+ * on are blocked and read here, wherever we sleep. */
+static void take_signal(void)
+{
+	struct signalfd_siginfo info;
+	pid_t pid = G.child;
+	int status;
+
+	if (read(G.signal_fd, &info, sizeof(info)) <= 0) {
+		return;
+	}
+	if (ENABLE_FEATURE_WATCHLET_FIGURES && info.ssi_signo == SIGUSR1) {
+		print_figures();
+	}
+	/* SIGCHLDs may have been merged, and may be of a child that is not ours */
+	if (pid != 0 && waitpid(pid, &status, WNOHANG) == pid) {
+		G.child = 0;
+		prog_ended(G.child_prog, WIFSIGNALED(status)
+			? WTERMSIG(status) + 0x180 : WEXITSTATUS(status));
+	}
+}
+
 /* Sleeps until fd has events (of poll(2)), or for ms (-1: for ever); ends when
- * the reader of stdout goes away meanwhile. Returns what poll() returns.
+ * the reader of stdout goes away meanwhile. Returns 0 when ms are over, -1 when
+ * something else came; PROG may have ended then.
  * All sleeping is here. As inotifyd it minds the reader once there was a record:
  * "inotifyd - FILE | head -n0" is used to wait for the first event. */
 static int sleep_for(int fd, int events, int ms)
 {
-	struct pollfd pfd[2];
+	struct pollfd pfd[SIGNAL_FD ? 3 : 2];
 	int n;
 
 	pfd[0].fd = fd;
 	pfd[0].events = events;
 	pfd[1].fd = G.reader - 1;
 	pfd[1].events = 0;
-	n = poll(pfd, 2, ms);
+	if (SIGNAL_FD) {
+		pfd[2].fd = G.signal_fd;
+		pfd[2].events = POLLIN;
+	}
+	n = poll(pfd, sizeof(pfd) / sizeof(pfd[0]), ms);
 	if (n > 0 && (pfd[1].revents & (POLLERR | POLLHUP))) {
-		kill(getpid(), SIGPIPE); /* as if we had written */
+		die_by(SIGPIPE); /* as if we had written */
+	}
+	if (SIGNAL_FD && n > 0) {
+		if (pfd[2].revents) {
+			take_signal();
+		}
+		if (!pfd[0].revents) {
+			n = -1;
+		}
 	}
 	return n;
+}
+
+/* The signals that take_signal() takes. PROG starts without these blocked. */
+static void block_signals(void)
+{
+	static const char signals[] ALIGN1 = {
+		SIGCHLD,
+		IF_FEATURE_WATCHLET_FIGURES(SIGUSR1,)
+	};
+	sigset_t set;
+	unsigned i;
+
+	sigemptyset(&set);
+	for (i = 0; i < sizeof(signals); i++) {
+		sigaddset(&set, signals[i]);
+	}
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	G.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (G.signal_fd < 0) {
+		bb_simple_perror_msg_and_die("signalfd");
+	}
 }
 
 /* Writes the first len bytes of G.out. */
@@ -740,7 +863,9 @@ static void write_out(unsigned len)
 
 	while (done != len) {
 		/* it may be a pipe that somebody made non-blocking */
-		sleep_for(STDOUT_FILENO, POLLOUT, -1);
+		while (sleep_for(STDOUT_FILENO, POLLOUT, -1) < 0 && SIGNAL_FD) {
+			continue;
+		}
 		G.reader = STDOUT_FILENO + 1;
 		n = write(STDOUT_FILENO, G.out + done, len - done);
 		if (n >= 0) {
@@ -811,16 +936,17 @@ static void put_line(char **fields)
 /* What is in front of PROG where run_prog() finds it */
 enum { ROOM_FOR_SHELL = 3 };
 
-/* Runs PROG, args[ROOM_FOR_SHELL], and waits for it. Returns its exit status,
- * 127 if it could not be run, 0x180 + N if signal N ended it. */
-static int run_prog(char **args)
+/* Starts PROG, args[ROOM_FOR_SHELL]. */
+static void run_prog(char **args)
 {
 	char **prog = args + ROOM_FOR_SHELL;
 	pid_t pid;
-	int status;
 
 	pid = xvfork();
 	if (pid == 0) {
+		if (SIGNAL_FD) {
+			sigprocmask_allsigs(SIG_UNBLOCK);
+		}
 		if (ENABLE_FEATURE_WATCHLET_TREE && G.away) {
 			fchdir(G.home);
 		}
@@ -838,15 +964,21 @@ static int run_prog(char **args)
 		}
 		_exit(127);
 	}
-	status = wait4pid(pid);
-	if (status >= 0x180) {
-		if (!(G.opts & OPT_q)) {
-			bb_error_msg("%s: killed by signal %u", prog[0], status - 0x180);
-		}
-	} else if (G.opts & OPT_v) {
-		bb_error_msg("%s: exit status %u", prog[0], status);
+	if (!SIGNAL_FD) {
+		prog_ended(prog[0], wait4pid(pid));
+		return;
 	}
-	return status;
+	G.child = pid;
+	G.child_prog = prog[0];
+	G.runs++;
+}
+
+/* Waits until PROG doesn't run. */
+static void wait_prog(void)
+{
+	while (SIGNAL_FD && G.child != 0) {
+		sleep_for(-1, 0, -1);
+	}
 }
 
 /* The record itself, of PATH root: the letters of mask, then the fields. */
@@ -858,7 +990,6 @@ static void emit(idx_t root, uint32_t mask, const char *file, const char *name, 
 	const char *letter = bit_letters;
 	char *s = letters;
 	uint32_t bits;
-	int status = 0;
 
 	for (bits = mask & MASK_LETTERS; bits; bits >>= 1) {
 		if (bits & 1) {
@@ -878,20 +1009,20 @@ static void emit(idx_t root, uint32_t mask, const char *file, const char *name, 
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
 		field[5] = NULL;
 	}
-	if (field[0]) {
-		status = run_prog(fields);
-	} else {
-		put_line(field + 1);
-	}
-	if (mask & IN_STEP) {
-		return;
-	}
-	if (G.opts & OPT_1) {
-		flush_lines();
-		exit(status & 0xff);
+	if (SIGNAL_FD) {
+		G.records++;
 	}
 	if (ENABLE_FEATURE_WATCHLET_OPTIONS) {
-		G.deadline = 0; /* starts anew */
+		G.child_counts = !(mask & IN_STEP);
+	}
+	if (field[0]) {
+		run_prog(fields);
+		wait_prog();
+		return;
+	}
+	put_line(field + 1);
+	if (!(mask & IN_STEP)) {
+		reported(0);
 	}
 }
 
@@ -2349,6 +2480,9 @@ static void handle_event(void)
 	idx_t w, root = 0;
 	int wd = ev->wd;
 
+	if (ENABLE_FEATURE_WATCHLET_FIGURES && (mask & IN_Q_OVERFLOW)) {
+		G.overflows++;
+	}
 	if (ENABLE_FEATURE_WATCHLET_TREE && (mask & IN_Q_OVERFLOW)) {
 		overflow();
 		return;
@@ -2462,6 +2596,9 @@ static void loop(void)
 		}
 		read_more();
 		while (G.cur < G.end) {
+			if (ENABLE_FEATURE_WATCHLET_FIGURES) {
+				G.events_read++;
+			}
 			handle_event();
 			G.cur = (char *)event_after((struct inotify_event *)G.cur);
 		}
@@ -2679,6 +2816,9 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 		if (strchr(argv[0], '/') && access(argv[0], X_OK) != 0) {
 			bb_simple_perror_msg_and_die(argv[0]);
 		}
+	}
+	if (SIGNAL_FD) {
+		block_signals();
 	}
 	G.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (G.fd < 0) {
