@@ -95,6 +95,16 @@
 //config:	SIGUSR1 prints a line on stderr: how full the tables are, how many
 //config:	events, records, overflows and runs of PROG there were.
 //config:
+//config:config FEATURE_WATCHLET_DAEMON
+//config:	bool "Service: -d -n -P -S"
+//config:	default y
+//config:	depends on WATCHLET || WATCHLET_INOTIFYD
+//config:	select FEATURE_SYSLOG
+//config:	help
+//config:	Detach when every watch stands (-d), say so to a descriptor (-n FD),
+//config:	keep a file with the process's number (-P FILE), and send messages to
+//config:	syslog (-S).
+//config:
 //config:config WATCHLET_MAX_PATHS
 //config:	int "Number of PATHs on the command line"
 //config:	range 1 65535
@@ -139,6 +149,7 @@
 //usage:#define watchlet_options_usage
 //usage:	IF_FEATURE_WATCHLET_TREE("[-rip] ") IF_FEATURE_WATCHLET_OPTIONS("[-1qv] [-t SEC] ")
 //usage:	IF_FEATURE_WATCHLET_GLOBS("[-x GLOB]... [-I GLOB]... ")
+//usage:	IF_FEATURE_WATCHLET_DAEMON("[-dS] [-n FD] [-P PIDFILE] ")
 //usage:#define watchlet_events_usage
 //usage:     "\nRun PROG EVENTS FILE [SUBFILE] on changes; PROG - prints"
 //usage:	IF_FEATURE_WATCHLET_TREE(
@@ -156,6 +167,12 @@
 //usage:     "\n	-t SEC	Exit with 2 when nothing was reported for SEC"
 //usage:     "\n	-q	Don't say that PROG failed"
 //usage:     "\n	-v	Say how PROG ended"
+//usage:	)
+//usage:	IF_FEATURE_WATCHLET_DAEMON(
+//usage:     "\n	-d	Detach when every watch stands"
+//usage:     "\n	-n FD	Write a newline to FD then"
+//usage:     "\n	-P FILE	Pidfile"
+//usage:     "\n	-S	Messages to syslog"
 //usage:	)
 //usage:     "\n"
 //usage:     "\n	a accessed	c modified	e metadata changed"
@@ -176,11 +193,13 @@
 //usage:#define inotifyd_full_usage "\n" watchlet_events_usage
 
 #include "libbb.h"
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <poll.h>
+#include <syslog.h>
 
 /* ===== Limits =====
  * Every size is here. The ranges of Kconfig are checked again in
@@ -285,16 +304,18 @@ static const char bit_letters[LETTERS] ALIGN1 =
 /* set by us in a MOVED_TO whose MOVED_FROM was handled; .cookie is its wd then */
 #define IN_PAIRED     0x08000000u
 
-/* Options by letter; those from 't' on take an argument. The first group
+/* Options by letter; OPTS_WITH_ARG take an argument. The first group
  * belongs to a rule. */
 #define OPT_LETTERS "" \
 	IF_FEATURE_WATCHLET_TREE("r" "i" "p") \
 	IF_FEATURE_WATCHLET_OPTIONS("1" "q" "v" "t") \
-	IF_FEATURE_WATCHLET_GLOBS("x" "I")
+	IF_FEATURE_WATCHLET_GLOBS("x" "I") \
+	IF_FEATURE_WATCHLET_DAEMON("d" "S" "n" "P")
 enum {
 	IF_FEATURE_WATCHLET_TREE(OPTBIT_r, OPTBIT_i, OPTBIT_p,)
 	IF_FEATURE_WATCHLET_OPTIONS(OPTBIT_1, OPTBIT_q, OPTBIT_v, OPTBIT_t,)
 	IF_FEATURE_WATCHLET_GLOBS(OPTBIT_x, OPTBIT_I,)
+	IF_FEATURE_WATCHLET_DAEMON(OPTBIT_d, OPTBIT_S, OPTBIT_n, OPTBIT_P,)
 	OPTBITS,
 	OPT_r = IF_FEATURE_WATCHLET_TREE((1 << OPTBIT_r)) + 0,
 	OPT_i = IF_FEATURE_WATCHLET_TREE((1 << OPTBIT_i)) + 0,
@@ -305,7 +326,11 @@ enum {
 	OPT_t = IF_FEATURE_WATCHLET_OPTIONS((1 << OPTBIT_t)) + 0,
 	OPT_x = IF_FEATURE_WATCHLET_GLOBS((1 << OPTBIT_x)) + 0,
 	OPT_I = IF_FEATURE_WATCHLET_GLOBS((1 << OPTBIT_I)) + 0,
-	OPTS_WITH_ARG = OPT_t | OPT_x | OPT_I,
+	OPT_d = IF_FEATURE_WATCHLET_DAEMON((1 << OPTBIT_d)) + 0,
+	OPT_S = IF_FEATURE_WATCHLET_DAEMON((1 << OPTBIT_S)) + 0,
+	OPT_n = IF_FEATURE_WATCHLET_DAEMON((1 << OPTBIT_n)) + 0,
+	OPT_P = IF_FEATURE_WATCHLET_DAEMON((1 << OPTBIT_P)) + 0,
+	OPTS_WITH_ARG = OPT_t | OPT_x | OPT_I | OPT_n | OPT_P,
 };
 
 /* ===== State ===== */
@@ -379,6 +404,11 @@ struct globals {
 	int timeout_ms;         /* of -t */
 	unsigned long long deadline; /* in ms of the monotonic clock */
 	int home;               /* descriptor of the working directory */
+	const char *pidfile;    /* of -P */
+	int pid_fd;             /* ... open, locked; 0: not yet */
+	pid_t pid;              /* the process that has it */
+	int ready_fd;           /* of -n */
+	int parent_fd;          /* of -d: the pipe to who waits for us */
 	/* Directories that are open while scan() is at work: a PATH, and on the
 	 * way down what has places to look at in it */
 	unsigned depth;         /* how many */
@@ -399,6 +429,8 @@ struct globals {
 	uint32_t read_pos;      /* bytes of events read so far */
 	uint32_t horizon;       /* read_pos of the end of the queue, at the last look */
 	uint32_t pos;           /* ... of the event that is being handled */
+	smallint prints;        /* there are lines on stdout */
+	smallint is_ready;
 	smallint in_front;
 	smallint scanning;      /* all that was there is being looked at */
 	smallint limbo;         /* some slots are in limbo */
@@ -470,7 +502,154 @@ static void inotify_msg_and_die(const char *what) NORETURN;
 static void inotify_msg_and_die(const char *what)
 {
 	inotify_msg(what);
-	exit(EXIT_FAILURE);
+	xfunc_die();
+}
+
+/* ===== Service =====
+ * -d -n -P -S. A daemon is a child from before the first watch on. Its parent
+ * waits until every watch stands, and ends with 0 then; or as the child does.
+ */
+
+/* Is what is open as fd the file at path, relative to directory at? */
+static int is_file_at(int fd, int at, const char *path, int flags)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0
+		&& fstatat(at, path, &b, flags) == 0
+		&& a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* The directory that relative names of the command line mean */
+static int home(void)
+{
+	return ENABLE_FEATURE_WATCHLET_TREE ? G.home : AT_FDCWD;
+}
+
+/* Somebody may have put another pidfile there: that stays. */
+static void unlink_pidfile(void)
+{
+	if (is_file_at(G.pid_fd, home(), G.pidfile, 0)) {
+		unlinkat(home(), G.pidfile, 0);
+	}
+}
+
+/* The end that everything but a signal comes to. */
+static void end(int status) NORETURN;
+static void end(int status)
+{
+	if (ENABLE_FEATURE_WATCHLET_DAEMON && G.pid_fd != 0) {
+		unlink_pidfile();
+	}
+	exit(status);
+}
+
+/* TERM, INT, HUP or PIPE, when there is a pidfile. It may come at any time: in
+ * a write, while PROG runs, and to the child between vfork and exec. */
+static void deadly(int sig)
+{
+	if (getpid() == G.pid) {
+		unlink_pidfile();
+	}
+	kill_myself_with_sig(sig);
+}
+
+/* The pidfile is ours as long as we hold the lock on it, which the kernel ends
+ * with us, however we end; so one that is left over is nobody's, and a process
+ * that got our number by chance isn't taken for us. The number is written when
+ * every watch stands. */
+static void lock_pidfile(void)
+{
+	static const char signals[] ALIGN1 = { SIGTERM, SIGINT, SIGHUP, SIGPIPE, 0 };
+	const char *sig = signals;
+	int fd;
+
+	for (;;) {
+		fd = open(G.pidfile, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+		if (fd < 0) {
+			bb_simple_perror_msg_and_die(G.pidfile);
+		}
+		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+			if (errno != EWOULDBLOCK) {
+				bb_simple_perror_msg_and_die(G.pidfile);
+			}
+			bb_error_msg_and_die("%s: belongs to a process that runs", G.pidfile);
+		}
+		if (is_file_at(fd, AT_FDCWD, G.pidfile, 0)) {
+			break;
+		}
+		close(fd); /* its owner has just removed it */
+	}
+	ftruncate(fd, 0);
+	G.pid_fd = fd;
+	G.pid = getpid();
+	die_func = unlink_pidfile;
+	do {
+		if (signal(*sig, deadly) == SIG_IGN) {
+			signal(*sig, SIG_IGN); /* as it was */
+		}
+	} while (*++sig);
+}
+
+/* Goes on in a child, from before the first watch. The parent ends when the
+ * child is ready() or ends. */
+static void detach_child(char **argv UNUSED_PARAM)
+{
+	int fds[2];
+	char c;
+	pid_t pid;
+
+	if (!BB_MMU) {
+		bb_simple_error_msg_and_die("-d needs an MMU");
+	}
+	xpipe(fds);
+	pid = fork_or_rexec(argv);
+	close(fds[pid == 0 ? 0 : 1]);
+	if (pid == 0) {
+		G.parent_fd = fds[1];
+		ioctl(fds[1], FIOCLEX);
+		return;
+	}
+	if (read(fds[0], &c, 1) != 1) {
+		exit(wait4pid(pid));
+	}
+	_exit(EXIT_SUCCESS);
+}
+
+/* Every watch stands. */
+static void ready(void)
+{
+	G.is_ready = 1;
+	if (G.opts & OPT_P) {
+		char *s = utoa(G.pid);
+		unsigned len = strlen(s);
+
+		s[len] = '\n'; /* its buffer has room */
+		write(G.pid_fd, s, len + 1);
+	}
+	if (G.opts & OPT_d) {
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+		setsid();
+		dup2(null, STDIN_FILENO);
+		if (!G.prints) {
+			dup2(null, STDOUT_FILENO);
+		}
+		if (G.opts & OPT_S) {
+			dup2(null, STDERR_FILENO);
+		}
+		close(null);
+	}
+	logmode = G.opts & OPT_S ? LOGMODE_SYSLOG : LOGMODE_STDIO;
+	if (G.opts & OPT_d) {
+		/* it dies by SIGPIPE if the parent was ended meanwhile */
+		write(G.parent_fd, "", 1);
+		close(G.parent_fd);
+	}
+	if (G.opts & OPT_n) {
+		write(G.ready_fd, "\n", 1);
+		close(G.ready_fd);
+	}
 }
 
 /* ===== Names and paths =====
@@ -747,7 +926,7 @@ static void reported(int status)
 {
 	if (G.opts & OPT_1) {
 		flush_lines();
-		exit(status & 0xff);
+		end(status & 0xff);
 	}
 	if (ENABLE_FEATURE_WATCHLET_OPTIONS) {
 		G.deadline = 0; /* starts anew */
@@ -1795,16 +1974,6 @@ static void doubt(idx_t w)
 	place(parent, name, W_NEWS);
 }
 
-/* Is the entry name of the directory at_fd() the file that is open as fd? */
-static int is_entry(int fd, const char *name)
-{
-	struct stat a, b;
-
-	return fstat(fd, &a) == 0
-		&& fstatat(at_fd(), name, &b, AT_SYMLINK_NOFOLLOW) == 0
-		&& a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
 /* Slot w keeps its place, but has no watch. */
 static void blind(idx_t w)
 {
@@ -1915,7 +2084,7 @@ static void look(idx_t w)
 		/* Something happened meanwhile. Is the directory, that is watched
 		 * now, still here? */
 		G.horizon = end;
-		if (!is_entry(fd, name)) {
+		if (!is_file_at(fd, at_fd(), name, AT_SYMLINK_NOFOLLOW)) {
 			unwatch(wd);
 			close(fd);
 			put_off(w);
@@ -1986,7 +2155,7 @@ static void end_path(idx_t root)
 	unlink_wd(root);
 	if (--G.paths_left == 0) {
 		flush_lines();
-		exit(EXIT_SUCCESS);
+		end(EXIT_SUCCESS);
 	}
 }
 
@@ -2557,7 +2726,7 @@ static int time_left(void)
 	}
 	if (now >= G.deadline) {
 		flush_lines();
-		exit(2);
+		end(2);
 	}
 	return G.deadline - now;
 }
@@ -2583,6 +2752,9 @@ static void loop(void)
 			}
 		}
 		flush_lines();
+		if (ENABLE_FEATURE_WATCHLET_DAEMON && !G.is_ready && !G.scanning) {
+			ready();
+		}
 		if (ENABLE_FEATURE_WATCHLET_OPTIONS && (G.opts & OPT_t)) {
 			int left = time_left();
 
@@ -2635,6 +2807,21 @@ static int parse_seconds(const char *sec)
 	return ms;
 }
 
+/* The descriptor that -n names. */
+static int parse_fd(const char *arg)
+{
+	const char *s = arg;
+	int fd = 0;
+
+	while (*s >= '0' && *s <= '9' && fd < 100 * 1000 * 1000) {
+		fd = fd * 10 + *s++ - '0';
+	}
+	if (*s || fd <= STDERR_FILENO || ioctl(fd, FIOCLEX) != 0) {
+		bb_error_msg_and_die("-n %s: not an open descriptor above 2", arg);
+	}
+	return fd;
+}
+
 /* Takes the options of rule off argv. Returns what follows them. */
 static char **parse_options(char **argv, struct rule *rule)
 {
@@ -2668,6 +2855,10 @@ static char **parse_options(char **argv, struct rule *rule)
 			}
 			if (opt == OPT_t) {
 				G.timeout_ms = parse_seconds(arg);
+			} else if (opt == OPT_n) {
+				G.ready_fd = parse_fd(arg);
+			} else if (opt == OPT_P) {
+				G.pidfile = arg;
 			} else if (ENABLE_FEATURE_WATCHLET_GLOBS) {
 				if (G.globs_used == MAX_GLOBS) {
 					bb_error_msg_and_die("more than %u of -x and -I (WATCHLET_MAX_GLOBS)", MAX_GLOBS);
@@ -2807,7 +2998,16 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	if (!argv[0] || !argv[1]) {
 		bb_show_usage();
 	}
+	if (G.opts & OPT_S) {
+		/* until all watches stand somebody may be looking at stderr, too */
+		logmode = LOGMODE_BOTH;
+		/* now, since a child by vfork must not be who opens it */
+		openlog(applet_name, LOG_NDELAY, LOG_DAEMON);
+	}
 	if (!NOT_LONE_DASH(argv[0])) {
+		if (ENABLE_FEATURE_WATCHLET_DAEMON) {
+			G.prints = 1;
+		}
 		if (!is_inotifyd()) {
 			G.reader = STDOUT_FILENO + 1;
 		}
@@ -2816,6 +3016,9 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 		if (strchr(argv[0], '/') && access(argv[0], X_OK) != 0) {
 			bb_simple_perror_msg_and_die(argv[0]);
 		}
+	}
+	if (G.opts & OPT_d) {
+		detach_child(argv);
 	}
 	if (SIGNAL_FD) {
 		block_signals();
@@ -2829,6 +3032,9 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 		G.hash_mask = HASH_START - 1;
 		G.chain_limit = CHAIN;
 		G.home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (G.opts & OPT_P) {
+		lock_pidfile();
 	}
 	while (*++argv) {
 		if (G.paths_used == MAX_PATHS) {

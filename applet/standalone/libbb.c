@@ -17,6 +17,11 @@ struct globals *pointer_to_globals __asm__("ptr_to_globals");
 static char line[PATH_MAX + 1024];
 static unsigned line_len;
 
+/* In front of a message is what syslog wants: <LOG_DAEMON | LOG_ERR> */
+enum {
+	TAG_LEN = ENABLE_FEATURE_WATCHLET_DAEMON ? 4 : 0,
+};
+
 /* Appends s up to its end or the byte stop to line. Returns where it stopped. */
 static const char *put(const char *s, char stop)
 {
@@ -41,6 +46,48 @@ static int same(const char *a, const char *b)
 	return 0;
 }
 
+/* Writes the decimal digits of n, the last of them at last. Returns the first. */
+static char *put_digits(char *last, unsigned n)
+{
+	for (; *last = '0' + n % 10, n > 9; last--) {
+		n /= 10;
+	}
+	return last;
+}
+
+/* Until the next call */
+char *utoa(unsigned n)
+{
+	static char buf[sizeof("4294967295\n")];
+
+	buf[sizeof(buf) - 2] = '\0';
+	return put_digits(buf + sizeof(buf) - 3, n);
+}
+
+#if ENABLE_FEATURE_WATCHLET_DAEMON
+smallint logmode = LOGMODE_STDIO;
+void (*die_func)(void);
+
+void xfunc_die(void)
+{
+	if (die_func) {
+		die_func();
+	}
+	exit(EXIT_FAILURE);
+}
+
+/* What syslogd of BusyBox, and any other, takes: <PRIORITY>TAG: TEXT. Not the
+ * syslog() of libc: that is 6 KiB with what it calls. */
+static void to_syslog(const char *text, size_t len)
+{
+	static const struct sockaddr_un dev_log = { AF_UNIX, "/dev/log" };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	sendto(fd, text, len, MSG_NOSIGNAL, (const void *)&dev_log, sizeof(dev_log));
+	close(fd);
+}
+#endif
+
 /* Knows %s %u %d %c. */
 void bb_error_msg(const char *fmt, ...)
 {
@@ -48,12 +95,14 @@ void bb_error_msg(const char *fmt, ...)
 
 	va_start(ap, fmt);
 	line_len = 0;
+	if (ENABLE_FEATURE_WATCHLET_DAEMON) {
+		put("<27>", 0);
+	}
 	put(applet_name, 0);
 	put(": ", 0);
 	while (*fmt) {
 		char buf[12];
 		char *s = buf + sizeof(buf) - 2;
-		unsigned n;
 
 		s[1] = '\0';
 		*s = *fmt++;
@@ -78,17 +127,22 @@ void bb_error_msg(const char *fmt, ...)
 				*s = va_arg(ap, int);
 				break;
 			default:
-				n = va_arg(ap, unsigned);
-				for (; *s = '0' + n % 10, n > 9; s--) {
-					n /= 10;
-				}
+				s = put_digits(s, va_arg(ap, unsigned));
 			}
 		}
 		put(s, 0);
 	}
 	va_end(ap);
+#if ENABLE_FEATURE_WATCHLET_DAEMON
+	if (logmode & LOGMODE_SYSLOG) {
+		to_syslog(line, line_len);
+	}
+	if (!(logmode & LOGMODE_STDIO)) {
+		return;
+	}
+#endif
 	line[line_len++] = '\n';
-	if (write(STDERR_FILENO, line, line_len) < 0) {
+	if (write(STDERR_FILENO, line + TAG_LEN, line_len - TAG_LEN) < 0) {
 		return; /* nowhere to say so */
 	}
 }
@@ -137,7 +191,7 @@ void bb_simple_perror_msg(const char *s)
 void bb_simple_perror_msg_and_die(const char *s)
 {
 	bb_simple_perror_msg(s);
-	exit(EXIT_FAILURE);
+	xfunc_die();
 }
 
 static void usage(int fd, int status) NORETURN;
@@ -201,6 +255,26 @@ int sigprocmask_allsigs(int how)
 {
 	memset(signals, 0xff, sizeof(signals));
 	return syscall(SYS_rt_sigprocmask, how, signals, NULL, _NSIG / 8);
+}
+
+/* f: SIG_DFL, SIG_IGN, or a handler that never returns: what it would return by
+ * isn't given. Returns what was there. */
+sighandler_t small_signal(int sig, sighandler_t f)
+{
+	/* SA_RESETHAND, SA_NODEFER, and the kernel's own SA_RESTORER */
+	uint32_t flags = SA_RESETHAND | SA_NODEFER | 0x04000000;
+
+	memset(signals, 0, sizeof(signals));
+#ifdef __mips__
+# define HANDLER 1
+	*(uint32_t *)signals = flags;
+#else
+# define HANDLER 0
+	signals[1] = flags;
+#endif
+	signals[HANDLER] = (long)f;
+	syscall(SYS_rt_sigaction, sig, signals, signals, _NSIG / 8);
+	return (sighandler_t)signals[HANDLER];
 }
 
 /* f: SIG_DFL, no other is asked for */

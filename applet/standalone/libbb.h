@@ -25,9 +25,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 #include "autoconf.h"
@@ -73,18 +77,55 @@ static inline void *not_const_pp(const void *p)
 		bb_simple_perror_msg_and_die("vfork"); \
 	xvfork_pid; \
 })
+#define BB_MMU 1
+/* fork() of musl is 2 KiB with its locks, which nobody takes here */
+#ifdef SYS_fork
+# define small_fork() syscall(SYS_fork)
+#else
+# define small_fork() syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)
+#endif
+#define fork_or_rexec(argv) __extension__ ({ \
+	pid_t xfork_pid = ((void)(argv), small_fork()); \
+	if (xfork_pid < 0) \
+		bb_simple_perror_msg_and_die("fork"); \
+	xfork_pid; \
+})
+#define xpipe(fds) ({ \
+	if (pipe(fds) != 0) \
+		bb_simple_perror_msg_and_die("can't create pipe"); \
+})
 int BB_EXECVP(const char *file, char *const argv[]);
 
 void bb_error_msg(const char *s, ...) __attribute__((format(printf, 1, 2)));
-#define bb_error_msg_and_die(...) (bb_error_msg(__VA_ARGS__), exit(EXIT_FAILURE))
+#define bb_error_msg_and_die(...) (bb_error_msg(__VA_ARGS__), xfunc_die())
+#define bb_simple_error_msg_and_die(s) bb_error_msg_and_die("%s", s)
 void bb_simple_perror_msg(const char *s);
 void bb_simple_perror_msg_and_die(const char *s) NORETURN;
 void bb_show_usage(void) NORETURN;
+#if ENABLE_FEATURE_WATCHLET_DAEMON
+void xfunc_die(void) NORETURN;
+#else
+# define xfunc_die() exit(EXIT_FAILURE)
+#endif
+extern void (*die_func)(void);
+
+enum {
+	LOGMODE_STDIO = 1 << 0,
+	LOGMODE_SYSLOG = 1 << 1,
+	LOGMODE_BOTH = LOGMODE_STDIO + LOGMODE_SYSLOG,
+};
+extern smallint logmode;
+/* ours keeps nothing open */
+#define openlog(ident, option, facility) ((void)0)
 
 void bb_sanitize_stdio(void);
 ssize_t open_read_close(const char *filename, void *buf, size_t maxsz);
 int sigprocmask_allsigs(int how);
 void bb_signals(int sigs, void (*f)(int));
+sighandler_t small_signal(int sig, sighandler_t f);
+#define signal(sig, f) small_signal(sig, f)
+/* in such a handler it is not blocked, and does what it does by default */
+#define kill_myself_with_sig(sig) kill(getpid(), sig)
 
 /* musl's take 400 bytes more */
 char *small_strchr(const char *s, int c);
@@ -93,6 +134,7 @@ char *small_strrchr(const char *s, int c);
 #define strrchr(s, c) small_strrchr(s, c)
 #define strlen(s) ((size_t)(small_strchr(s, '\0') - (s)))
 int wait4pid(pid_t pid);
+char *utoa(unsigned n);
 unsigned long long monotonic_ms(void);
 
 int watchlet_main(int argc, char **argv);
