@@ -3,6 +3,7 @@
 #   make, make router, make tiny    build/watchlet, build/router/…, build/tiny/…
 #   make run                        show events live
 #   make check                      tests (CHECK_DEPS=1 as root installs what they need)
+#   make check-boot                 real kernels in QEMU
 #   make sizes, make bench          figures
 #   make install DESTDIR= PREFIX=   binary, links, man pages
 #   make dist URL=                  a tarball, and the packages' files that fit it
@@ -31,8 +32,8 @@ ifeq ($(origin CC),default)
 CC := $(shell command -v musl-gcc || echo cc)
 endif
 NM = nm
-# empty: keep the symbols, for a packager who strips
-STRIP = strip -s -R .comment -R .eh_frame
+# the compiler's own; empty: keep the symbols, for a packager who strips
+STRIP = $(shell $(CC) -print-prog-name=strip) -s -R .comment -R .eh_frame
 CFLAGS = -Os
 WARN = -Wall -Wextra -Wundef -Wdeclaration-after-statement -Wold-style-definition \
 	-Wstrict-prototypes -Wshadow -Wvla
@@ -70,7 +71,7 @@ endif
 .DEFAULT_GOAL = all
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all router tiny FORCE run check check-generated generated sizes sizes-doc bench busybox install dist clean \
+.PHONY: all router tiny FORCE run check check-boot check-generated generated sizes sizes-doc bench busybox install dist clean \
 	menuconfig nconfig oldconfig defconfig router_defconfig tiny_defconfig olddefconfig savedefconfig
 
 all: $(BUILD)/watchlet
@@ -151,7 +152,16 @@ ifeq ($(CHECK_DEPS),1)
 endif
 	@$(MAKE) --no-print-directory all router tiny
 	@sh tests/busybox/build orig ours router router-tiny router-preset || [ $$? = 77 ]
+	@sh tests/boot/build amd64 s390x || [ $$? = 77 ]
 	@sh tests/run
+
+# Real kernels, in QEMU: all five; "make check" boots two
+check-boot:
+ifeq ($(CHECK_DEPS),1)
+	@sh tests/deps qemu-system-x86 qemu-system-arm qemu-system-mips qemu-system-misc cpio
+endif
+	@sh tests/boot/build || [ $$? = 77 ]
+	@sh tests/boot/run all
 
 sizes: all router tiny
 	@sh scripts/sizes $(BUILD)
