@@ -301,7 +301,8 @@ static const char bit_letters[LETTERS] ALIGN1 =
 /* what comes and goes in a directory: the engine of -r must hear it of each */
 #define MASK_NAMES    (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
 #define MASK_TREE     (MASK_NAMES | IN_ONLYDIR)
-/* set by us in a MOVED_TO whose MOVED_FROM was handled; .cookie is its wd then */
+/* Set by us in a MOVED_TO whose MOVED_FROM was handled: .cookie is its wd then;
+ * and in the MOVE_SELF that belongs to them. */
 #define IN_PAIRED     0x08000000u
 
 /* Options by letter; OPTS_WITH_ARG take an argument. The first group
@@ -382,12 +383,6 @@ enum {
 	W_TRY    = 1 << 7,      /* from here up: counts TRIES */
 };
 
-/* G.last_move[] */
-enum {
-	MOVED_HERE = 1,         /* there is one */
-	MOVED_OVER = 2,         /* perhaps over something, that may live yet */
-};
-
 struct globals {
 	int fd;                 /* of inotify */
 	int signal_fd;
@@ -413,7 +408,7 @@ struct globals {
 	 * way down what has places to look at in it */
 	unsigned depth;         /* how many */
 	unsigned chain_limit;   /* how many there may be */
-	idx_t chain[CHAIN];     /* their slots */
+	int chain[CHAIN];       /* their wds */
 	int chain_fd[CHAIN];
 	idx_t path_of;          /* whose path is in path[] */
 	char *path_start;
@@ -429,6 +424,7 @@ struct globals {
 	uint32_t read_pos;      /* bytes of events read so far */
 	uint32_t horizon;       /* read_pos of the end of the queue, at the last look */
 	uint32_t pos;           /* ... of the event that is being handled */
+	int self_wd;            /* the directory that the move that is handled has moved; or -1 */
 	smallint prints;        /* there are lines on stdout */
 	smallint is_ready;
 	smallint in_front;
@@ -452,8 +448,8 @@ struct globals {
 	idx_t wd_heads[HASH_SIZE];
 	idx_t name_heads[ENABLE_FEATURE_WATCHLET_TREE ? HASH_SIZE : 1];
 	/* By slot: hash of the name that was moved into the directory, if nothing
-	 * else came or went since; and MOVED_... Not in struct watch: hardly used. */
-	uint32_t last_move[ENABLE_FEATURE_WATCHLET_TREE ? MAX_WATCHES + 1 : 1];
+	 * else came or went since; 0: none. Not in struct watch: hardly used. */
+	uint16_t last_move[ENABLE_FEATURE_WATCHLET_TREE ? MAX_WATCHES + 1 : 1];
 	char path[PATH_MAX + NAME_MAX + 2];
 	char entry[PATH_MAX + NAME_MAX + 2];
 	char from[PATH_MAX + NAME_MAX + 2];
@@ -1368,11 +1364,11 @@ static int wd_in_use(int wd)
 }
 
 /* Lets the kernel forget a watch that no slot has. It may have done so already
- * (EINVAL). */
+ * (EINVAL). The IN_IGNORED that this raises says nothing new. */
 static void unwatch(int wd)
 {
-	if (wd >= 0 && !wd_in_use(wd)) {
-		inotify_rm_watch(G.fd, wd);
+	if (wd >= 0 && !wd_in_use(wd) && inotify_rm_watch(G.fd, wd) == 0) {
+		G.horizon += sizeof(struct inotify_event);
 	}
 }
 
@@ -1634,8 +1630,8 @@ static uint32_t tree_mask(idx_t root)
 	uint32_t mask = G.paths[root].mask & (MASK_EVENTS | IN_EXCL_UNLINK);
 
 	if (has_opt(root, OPT_r)) {
-		mask &= ~(IN_DELETE_SELF | IN_MOVE_SELF);
-		mask |= MASK_TREE;
+		mask &= ~IN_DELETE_SELF;
+		mask |= MASK_TREE | IN_MOVE_SELF;
 	}
 	return mask | IN_MASK_ADD;
 }
@@ -1750,7 +1746,7 @@ static int is_watched(int fd, idx_t w)
 /* Goes on from slot w, the directory that is open as fd. */
 static void go_on_from(idx_t w, int fd)
 {
-	G.chain[G.depth] = w;
+	G.chain[G.depth] = G.watches[w].wd;
 	G.chain_fd[G.depth++] = fd;
 }
 
@@ -1761,7 +1757,7 @@ static int go_to_path(idx_t root)
 	struct stat st;
 	int fd;
 
-	if (G.depth != 0 && G.chain[0] == root) {
+	if (G.depth != 0 && G.chain[0] == G.watches[root].wd) {
 		close_chain(1);
 		return 1;
 	}
@@ -1798,7 +1794,7 @@ static int reach(idx_t w)
 	int fd;
 
 	for (depth = G.depth; depth != 0; depth--) {
-		if (G.chain[depth - 1] == w) {
+		if (G.chain[depth - 1] == G.watches[w].wd) {
 			close_chain(depth);
 			return 1;
 		}
@@ -2299,22 +2295,6 @@ static void get_place(struct place *p, idx_t w, const char *name, uint32_t mask)
 	p->news = 1;
 }
 
-/* What G.last_move[] has after a move to name in the directory of slot w */
-static uint32_t move_mark(idx_t w, const char *name)
-{
-	return name_hash(w, name) | MOVED_HERE | MOVED_OVER;
-}
-
-/* Something came or went in the directory of slot w; mark: what it leaves in
- * G.last_move[]. */
-static void note_move(idx_t w, uint32_t mark)
-{
-	/* only written when it must: pages of zeros take no memory */
-	if (ENABLE_FEATURE_WATCHLET_TREE && G.last_move[w] != mark) {
-		G.last_move[w] = mark;
-	}
-}
-
 /* Is there an entry of that name in the directory of slot w? Returns -1 when
  * the directory isn't where the table has it. */
 static int exists(idx_t w, const char *name)
@@ -2329,6 +2309,15 @@ static int exists(idx_t w, const char *name)
 	return there;
 }
 
+/* Is slot w, which has a watch, where the table has it? */
+static int is_there(idx_t w)
+{
+	int there = reach(w);
+
+	leave();
+	return there;
+}
+
 /* Is slot w below slot above, or that itself? */
 static int is_below(idx_t w, idx_t above)
 {
@@ -2338,50 +2327,72 @@ static int is_below(idx_t w, idx_t above)
 	return w != 0;
 }
 
-/* An entry went from a to b; one of them may be unknown. dir is IN_ISDIR or 0.
+/* Something came to the directory of slot w under this name (NULL: something
+ * else came or went). Is it the name that came last? */
+static int note_move(idx_t w, const char *name, const char *last)
+{
+	uint16_t *mark = &G.last_move[w];
+	int same = last && *mark == (uint16_t)(name_hash(w, last) | 1);
+	uint16_t new = name ? name_hash(w, name) | 1 : 0;
+
+	/* only written when it must: pages of zeros take no memory */
+	if (*mark != new) {
+		*mark = new;
+	}
+	return same;
+}
+
+/* An entry went from a to b. One of them may be unknown, or nowhere: it was
+ * created, deleted, moved in or out. mask: of the first event.
  *
- * An exchange (RENAME_EXCHANGE) is two moves, the second the way back of the
- * first, with nothing else in both directories in between; what the first came
- * over is what goes back in the second. Nothing in the events tells it from
- * something that moves in and on at once, so that is looked at. */
-static void moved(struct place *a, struct place *b, uint32_t dir)
+ * A directory that has a watch has moved if it says so itself (G.self_wd): else
+ * it is not what the table has at a. An exchange (RENAME_EXCHANGE) is two moves,
+ * the second the way back of the first, and what the first came over is what goes
+ * back in the second. For all that has no watch, nothing in the events tells it
+ * from something that moves in and on at once, so that is looked at. */
+static void moved(struct place *a, struct place *b, uint32_t mask)
 {
 	idx_t from_root = root_of(a->w), to_root = root_of(b->w);
 	idx_t kid = a->kid;
+	uint32_t dir = mask & IN_ISDIR;
 	int from_tree = has_opt(from_root, OPT_r);
-	uint32_t last = a->news ? G.last_move[a->w] : 0;
-	int back = last && (last | MOVED_OVER) == move_mark(a->w, a->name);
-	int both, check = 0, keeps = 0;
+	int both, check = 0, keeps = 0, back;
 	char *from = NULL;
 
-	note_move(a->w, 0);
-	if (b->w != 0) {
-		/* what it came over is only known when that was news */
-		note_move(b->w, move_mark(b->w, b->name) - (b->news && !b->kid && !G.unwatched ? MOVED_OVER : 0));
-	}
-	if (from_tree && !dir != !kid && !(dir && G.unwatched)) {
-		/* A directory changed places with a file: what goes back is not what
-		 * the table has here. */
+	back = note_move(a->w, NULL, a->name);
+	note_move(b->w, mask & IN_CREATE ? NULL : b->name, NULL);
+	if (!a->news || !has_opt(from_root, OPT_r | OPT_p)) {
+		/* as it comes */
+	} else if (from_tree && !dir != !kid && !(dir && G.unwatched)) {
+		/* What the table has here is what was here before, or came after. */
 		a->news = 0;
-		kid = 0;
-	}
-	if (back && a->news && !(dir && kid)) {
+	} else if (mask & IN_DELETE) {
+		/* whatever it was */
+	} else if (kid != 0 && G.watches[kid].wd >= 0) {
+		if (G.self_wd != G.watches[kid].wd) {
+			/* In an exchange it has just come, and stays. */
+			a->news = !is_there(kid);
+			check = a->news;
+		}
+	} else if (back) {
 		int there = exists(a->w, a->name);
 
-		if (there > 0) {
-			/* an exchange: what came with the first move stays */
-			a->news = 0;
-		}
+		a->news = there <= 0;
 		check = there < 0;
 	}
-	both = a->news && b->news;
-	if (kid) {
-		/* nothing moves below itself: that is no way the table knows */
-		check = back && (!both || (last & MOVED_OVER));
-		if (both && from_root == to_root) {
-			check |= is_below(b->w, kid);
-			keeps = !check;
+	if (!a->news) {
+		kid = 0;
+		if (dir && b->kid != 0 && (G.watches[b->kid].flags & W_TODO)
+		 && G.watches[b->kid].wd < 0 && !(G.watches[b->w].flags & W_QUIET)
+		) {
+			return; /* The listing saw it first. */
 		}
+	}
+	both = a->news && b->news;
+	if (kid && both && from_root == to_root) {
+		/* nothing moves below itself: that is no way the table knows */
+		check |= is_below(b->w, kid);
+		keeps = !check;
 	}
 	if (both && !check && has_opt(to_root, OPT_p) && (!dir || kid || !from_tree)) {
 		from = entry_path(G.from, a->w, a->name);
@@ -2406,10 +2417,10 @@ static void moved(struct place *a, struct place *b, uint32_t dir)
 		}
 	}
 	if (a->news && (!from || !(G.paths[to_root].mask & IN_MOVED_TO))) {
-		tell(a->w, IN_MOVED_FROM | dir, a->name, NULL);
+		tell(a->w, (mask & IN_DELETE ? IN_DELETE : IN_MOVED_FROM) | dir, a->name, NULL);
 	}
 	if (b->news) {
-		tell(b->w, IN_MOVED_TO | dir, b->name, from);
+		tell(b->w, (mask & IN_CREATE ? IN_CREATE : IN_MOVED_TO) | dir, b->name, from);
 		if (dir && !keeps && has_opt(to_root, OPT_r)) {
 			place(b->w, b->name, 0);
 		}
@@ -2417,50 +2428,6 @@ static void moved(struct place *a, struct place *b, uint32_t dir)
 	if (check) {
 		place(a->w, a->name, W_NEWS);
 	}
-}
-
-/* An entry was created, deleted, written … in the directory of slot w. */
-static void entry_event(idx_t w, uint32_t mask, const char *name)
-{
-	struct place p;
-	int dir = !!(mask & IN_ISDIR);
-
-	get_place(&p, w, name, mask);
-	if (!p.news) {
-		return;
-	}
-	if (mask & (IN_CREATE | IN_DELETE)) {
-		note_move(w, 0);
-	}
-	if (ENABLE_FEATURE_WATCHLET_TREE && has_opt(root_of(w), OPT_r)) {
-		if (mask & IN_CREATE) {
-			if (p.kid != 0 && G.watches[p.kid].wd < 0 && dir) {
-				/* The listing saw it first. */
-				if (!(G.watches[w].flags & W_QUIET)) {
-					return;
-				}
-				set_todo(p.kid, 0);
-			} else {
-				if (p.kid != 0) {
-					to_limbo(p.kid);
-				}
-				tell(w, mask, name, NULL);
-				if (dir) {
-					place(w, name, 0);
-				}
-				return;
-			}
-		}
-		if (mask & IN_DELETE) {
-			if (p.kid != 0) {
-				if (!dir) {
-					return; /* the file that was here before it */
-				}
-				to_limbo(p.kid);
-			}
-		}
-	}
-	tell(w, mask, name, NULL);
 }
 
 /* Something happened to the directory of slot w, below a PATH, itself. */
@@ -2477,6 +2444,13 @@ static void directory_event(idx_t w, uint32_t mask)
 	} else if (mask & IN_IGNORED) {
 		/* deleted; its parent's event frees the slot */
 		blind(w);
+	} else if ((mask & (IN_MOVE_SELF | IN_PAIRED)) == IN_MOVE_SELF
+	 && !(G.watches[w].flags & W_TODO)
+	 && !older_than(G.watches[w].seen)
+	 && !is_there(w)
+	) {
+		/* it moved, and not by a move that the table could follow */
+		doubt(w);
 	}
 }
 
@@ -2570,35 +2544,70 @@ static struct inotify_event *event_after(struct inotify_event *ev)
 	return (struct inotify_event *)((char *)ev + sizeof(*ev) + ev->len);
 }
 
+/* The wd of the directory name in the directory with this wd; -1 if the table
+ * has none there. */
+static int wd_of_kid(int wd, const char *name)
+{
+	idx_t w = 0, kid;
+
+	while ((w = next_watch(wd, root_of(w))) != 0) {
+		kid = kid_of(w, name);
+		if (kid != 0 && G.watches[kid].wd >= 0) {
+			return G.watches[kid].wd;
+		}
+	}
+	return -1;
+}
+
 /* The other half of the move that the event at G.cur began; NULL if it isn't
  * there. It nearly always follows at once, but another process may be heard in
- * between, and it may not have been queued yet. Moves the events in memory. */
-static struct inotify_event *other_half(void)
+ * between, and it may not have been queued yet. What comes last is MOVE_SELF of
+ * the inode that has moved, if that has a watch: G.self_wd is set to self if
+ * that is the one, else to -1. Until then both directories are locked, so their
+ * next event of a name is too late. Moves the events in memory. */
+static struct inotify_event *other_half(int self)
 {
-	struct inotify_event *ev;
-	unsigned searched = 0, waited = 0;
-	uint32_t cookie = ((struct inotify_event *)G.cur)->cookie;
+	unsigned at = 0, to = 0, waits = self < 0 ? 1 : TRIES;
+	struct inotify_event *ev = (struct inotify_event *)G.cur;
+	uint32_t cookie = ev->cookie;
+	int from_wd = ev->wd, to_wd = from_wd;
 
+	G.self_wd = -1;
 	for (;;) {
-		ev = (struct inotify_event *)(G.cur + searched);
-		while ((char *)ev < G.end) {
-			if ((ev->mask & (IN_MOVED_TO | IN_PAIRED)) == IN_MOVED_TO && ev->cookie == cookie) {
-				return ev;
+		for (; G.cur + at < G.end; at += sizeof(*ev) + ev->len) {
+			ev = (struct inotify_event *)(G.cur + at);
+			if (at == 0) {
+				/* the one half */
+			} else if ((ev->mask & (IN_MOVED_TO | IN_PAIRED)) == IN_MOVED_TO && ev->cookie == cookie) {
+				to = at;
+				to_wd = ev->wd;
+				if (self < 0) {
+					goto done;
+				}
+			} else if (self >= 0) {
+				if ((ev->mask & MASK_NAMES) && (ev->wd == from_wd || ev->wd == to_wd)) {
+					goto done;
+				}
+				if ((ev->mask & IN_MOVE_SELF) && ev->wd == self) {
+					ev->mask |= IN_PAIRED;
+					G.self_wd = self;
+					goto done;
+				}
 			}
-			ev = event_after(ev);
 		}
-		if (searched > 1024) {
-			return NULL;
+		if (at > 1024) {
+			break;
 		}
-		searched = G.end - G.cur;
 		if (!read_more()) {
-			if (waited || (char *)event_after((struct inotify_event *)G.cur) != G.end) {
-				return NULL;
+			if (waits == 0 || (self < 0 && (char *)event_after((struct inotify_event *)G.cur) != G.end)) {
+				break;
 			}
-			waited = 1;
+			waits--;
 			sleep_for(G.fd, POLLIN, LATE_MS);
 		}
 	}
+ done:
+	return to ? (struct inotify_event *)(G.cur + to) : NULL;
 }
 
 /* The slot with wd below PATH root itself, not in limbo; 0 if none */
@@ -2659,7 +2668,7 @@ static void handle_event(void)
 	if (ENABLE_FEATURE_WATCHLET_TREE && (mask & IN_MOVED_FROM)
 	 && (G.opts & (mask & IN_ISDIR ? OPT_r | OPT_p : OPT_p))
 	) {
-		to = other_half();
+		to = other_half(mask & IN_ISDIR ? wd_of_kid(wd, ev->name) : -1);
 		ev = (struct inotify_event *)G.cur;
 		if (to) {
 			to->mask |= IN_PAIRED;
@@ -2689,24 +2698,27 @@ static void handle_event(void)
 			} else {
 				directory_event(w, mask);
 			}
-		} else if ((mask & (IN_MOVED_FROM | IN_MOVED_TO)) && has_opt(root, OPT_r | OPT_p)) {
-			if (mask & IN_MOVED_TO) {
-				if ((mask & IN_PAIRED) && was_paired(w, ev)) {
-					continue;
-				}
-				get_place(&a, 0, NULL, mask);
-				get_place(&b, w, ev->name, mask);
-			} else {
-				get_place(&a, w, ev->name, mask);
-				get_place(&b, 0, NULL, mask);
-				if (to && (w = arrival(wd, to->wd, root)) != 0) {
-					G.pos = G.read_pos - (G.end - (char *)to);
-					get_place(&b, w, to->name, to->mask);
-				}
-			}
-			moved(&a, &b, mask & IN_ISDIR);
 		} else {
-			entry_event(w, mask, ev->name);
+			if ((mask & IN_PAIRED) && has_opt(root, OPT_r | OPT_p) && was_paired(w, ev)) {
+				continue;
+			}
+			get_place(&a, w, ev->name, mask);
+			if (!ENABLE_FEATURE_WATCHLET_TREE || !(mask & MASK_NAMES)) {
+				if (a.news) {
+					tell(w, mask, ev->name, NULL);
+				}
+				continue;
+			}
+			get_place(&b, 0, NULL, mask);
+			if (mask & (IN_CREATE | IN_MOVED_TO)) {
+				moved(&b, &a, mask);
+				continue;
+			}
+			if (to && has_opt(root, OPT_r | OPT_p) && (w = arrival(wd, to->wd, root)) != 0) {
+				G.pos = G.read_pos - (G.end - (char *)to);
+				get_place(&b, w, to->name, to->mask);
+			}
+			moved(&a, &b, mask);
 		}
 	}
 	if (ENABLE_FEATURE_WATCHLET_TREE && (mask & IN_IGNORED)) {
