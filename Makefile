@@ -71,7 +71,7 @@ endif
 .DEFAULT_GOAL = all
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all router tiny FORCE run check check-boot check-generated generated sizes sizes-doc bench busybox install dist clean \
+.PHONY: all router tiny FORCE run recording check check-boot check-generated generated sizes sizes-doc bench busybox install dist clean \
 	menuconfig nconfig oldconfig defconfig router_defconfig tiny_defconfig olddefconfig savedefconfig
 
 all: $(BUILD)/watchlet
@@ -141,6 +141,11 @@ check-generated: $(BUILD)/watchlet
 		{ echo '--help differs from the //usage: blocks' >&2; exit 1; }
 
 # ----- use
+
+# docs/run.svg: what `make run` shows
+recording: all
+	@sh scripts/demo $(BUILD)/watchlet < /dev/null | sh scripts/svg > docs/run.svg.new
+	@mv docs/run.svg.new docs/run.svg
 
 run: all
 	@sh scripts/demo $(BUILD)/watchlet
