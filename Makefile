@@ -110,6 +110,7 @@ $(BUILD)/watchlet.unstripped: $(BUILD)/watchlet.o $(BUILD)/libbb.o
 $(BUILD)/watchlet: $(BUILD)/watchlet.unstripped $(BUILD)/features
 	$(if $(STRIP),$(STRIP) -o $@ $<,cp $< $@)
 	@ln -sf watchlet $(BUILD)/inotifyd
+	@if grep -q INOTIFYWAIT $(BUILD)/features; then ln -sf watchlet $(BUILD)/inotifywait; else rm -f $(BUILD)/inotifywait; fi
 
 # ----- .config, in the habit of such projects
 

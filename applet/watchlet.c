@@ -105,6 +105,32 @@
 //config:	keep a file with the process's number (-P FILE), and send messages to
 //config:	syslog (-S).
 //config:
+//config:config WATCHLET_INOTIFYWAIT
+//config:	bool "inotifywait, by watchlet (5 kb)"
+//config:	default y
+//config:	depends on FEATURE_WATCHLET_TREE && FEATURE_WATCHLET_OPTIONS && FEATURE_WATCHLET_DAEMON
+//config:	help
+//config:	The same program under the name inotifywait, with the options and
+//config:	the output of the one from inotify-tools.
+//config:
+//config:config FEATURE_WATCHLET_REGEX
+//config:	bool "inotifywait --exclude --include (needs libc's regex)"
+//config:	default y
+//config:	depends on WATCHLET_INOTIFYWAIT
+//config:	help
+//config:	Leave out or select events by an extended regular expression. A
+//config:	static binary grows by regcomp(), 30 to 60 kb; a BusyBox with grep
+//config:	has that already.
+//config:
+//config:config FEATURE_WATCHLET_TIMEFMT
+//config:	bool "inotifywait --timefmt (needs libc's strftime)"
+//config:	default y
+//config:	depends on WATCHLET_INOTIFYWAIT
+//config:	help
+//config:	%T in --format. A static binary grows by strftime() and what it needs
+//config:	to know of time zones, 10 to 30 kb; a BusyBox with date has that
+//config:	already.
+//config:
 //config:config WATCHLET_MAX_PATHS
 //config:	int "Number of PATHs on the command line"
 //config:	range 1 65535
@@ -142,6 +168,7 @@
 
 //applet:IF_WATCHLET(APPLET(watchlet, BB_DIR_SBIN, BB_SUID_DROP))
 //applet:IF_WATCHLET_INOTIFYD(APPLET_ODDNAME(inotifyd, watchlet, BB_DIR_SBIN, BB_SUID_DROP, inotifyd))
+//applet:IF_WATCHLET_INOTIFYWAIT(APPLET_ODDNAME(inotifywait, watchlet, BB_DIR_USR_BIN, BB_SUID_DROP, inotifywait))
 
 //kbuild:lib-$(CONFIG_WATCHLET) += watchlet.o
 //kbuild:lib-$(CONFIG_WATCHLET_INOTIFYD) += watchlet.o
@@ -191,6 +218,33 @@
 //usage:#define inotifyd_trivial_usage
 //usage:	watchlet_options_usage "PROG PATH[:MASK]..."
 //usage:#define inotifyd_full_usage "\n" watchlet_events_usage
+//usage:#define inotifywait_trivial_usage
+//usage:	"[OPTIONS] FILE..."
+//usage:#define inotifywait_full_usage "\n\n"
+//usage:     "Wait for an event, print 'FILE EVENTS NAME'\n"
+//usage:     "\n	-m --monitor	Go on after it"
+//usage:     "\n	-d --daemon	... in the background, with -o"
+//usage:     "\n	-r --recursive	What is below FILE, too"
+//usage:     "\n	-e --event EVENT[,EVENT]..."
+//usage:     "\n	-t --timeout SEC"
+//usage:     "\n	-o --outfile FILE"
+//usage:     "\n	-q --quiet	Only events; -qq nothing"
+//usage:     "\n	-s --syslog"
+//usage:     "\n	-c --csv"
+//usage:     "\n	-P --no-dereference"
+//usage:     "\n	--fromfile FILE	FILEs a line; - is stdin"
+//usage:     "\n	--format FMT	%w FILE, %f name, %e events, %c cookie, %T time"
+//usage:     "\n	--no-newline"
+//usage:	IF_FEATURE_WATCHLET_TIMEFMT(
+//usage:     "\n	--timefmt FMT"
+//usage:	)
+//usage:	IF_FEATURE_WATCHLET_REGEX(
+//usage:     "\n	--exclude --excludei --include --includei REGEX"
+//usage:	)
+//usage:     "\n	@FILE		Don't watch FILE"
+//usage:     "\n"
+//usage:     "\nEVENTs: access modify attrib close_write close_nowrite close open"
+//usage:     "\nmoved_to moved_from move move_self create delete delete_self unmount"
 
 #include "libbb.h"
 #include <sys/file.h>
@@ -200,6 +254,9 @@
 #include <sys/syscall.h>
 #include <poll.h>
 #include <syslog.h>
+#if ENABLE_FEATURE_WATCHLET_REGEX
+# include <regex.h>
+#endif
 
 /* ===== Limits =====
  * Every size is here. The ranges of Kconfig are checked again in
@@ -331,6 +388,7 @@ enum {
 	OPT_S = IF_FEATURE_WATCHLET_DAEMON((1 << OPTBIT_S)) + 0,
 	OPT_n = IF_FEATURE_WATCHLET_DAEMON((1 << OPTBIT_n)) + 0,
 	OPT_P = IF_FEATURE_WATCHLET_DAEMON((1 << OPTBIT_P)) + 0,
+	OPT_DIR = 0x8000,       /* of a PATH of inotifywait: it is a directory */
 	OPTS_WITH_ARG = OPT_t | OPT_x | OPT_I | OPT_n | OPT_P,
 };
 
@@ -440,6 +498,21 @@ struct globals {
 	unsigned records;
 	unsigned overflows;
 	unsigned runs;
+	/* the inotifywait face, see there */
+	smallint raw;           /* it is the one */
+	smallint held;          /* "Watches established." comes before all output */
+	smallint late_outfile;  /* a FIFO that nobody read when we began */
+	smallint repeated;      /* another PATH has told this event */
+	uint32_t cookie;        /* of the event that is being handled */
+	uint32_t walk, walk_end; /* places in the event stream: our own reads */
+	unsigned lists;         /* bytes of G.names that are not names of directories */
+	unsigned iw_opts;       /* IW_... */
+	unsigned quiet;         /* how often -q */
+	uint32_t asked;         /* mask of -e */
+	const char *iw_args[ENABLE_WATCHLET_INOTIFYWAIT ? 16 : 1];
+#if ENABLE_FEATURE_WATCHLET_REGEX
+	regex_t regex;
+#endif
 	unsigned globs_used;
 	const char *globs[MAX_GLOBS];
 	char glob_kind[MAX_GLOBS]; /* 'x' or 'I' */
@@ -459,6 +532,8 @@ struct globals {
 	char names[NAMES_SIZE];
 };
 #define G (*ptr_to_globals)
+/* Is this that face? */
+#define IS_INOTIFYWAIT (ENABLE_WATCHLET_INOTIFYWAIT && G.raw)
 #define INIT_G() do { \
 	SET_PTR_TO_GLOBALS(xmmap_anon(sizeof(G))); \
 } while (0)
@@ -677,7 +752,7 @@ static void compact_names(void)
 	unsigned from, to, size;
 	idx_t w;
 
-	for (from = to = 0; from < G.names_used; from += size) {
+	for (from = to = G.lists; from < G.names_used; from += size) {
 		size = sizeof(w) + strlen(G.names + from + sizeof(w)) + 1;
 		w = name_owner(from);
 		if (w != 0) {
@@ -1055,7 +1130,22 @@ static void write_out(unsigned len)
 
 static void flush_lines(void)
 {
-	write_out(G.out_len);
+	if (!IS_INOTIFYWAIT || !G.held) {
+		write_out(G.out_len);
+	}
+}
+
+/* A line was put behind what is in G.out, it ends at end. Lines leave in writes
+ * of at most PIPE_BUF bytes, which a pipe takes whole (man 7 pipe); a longer one
+ * alone. */
+static void end_line(char *end)
+{
+	unsigned before = G.out_len;
+
+	G.out_len = end - G.out;
+	if (G.out_len > PIPE_BUF && (!IS_INOTIFYWAIT || !G.held || G.out_len > LINE_MAX_BYTES)) {
+		write_out(before);
+	}
 }
 
 /* Appends s to dst with control bytes and \ as \ooo. printf %b takes \0ooo as
@@ -1090,22 +1180,17 @@ static char *escaped(const char *s)
 	return room;
 }
 
-/* Appends the fields (up to NULL) as a line. Lines leave in writes of at most
- * PIPE_BUF bytes, which a pipe takes whole (man 7 pipe); a longer one alone. */
+/* Appends the fields (up to NULL) as a line. */
 static void put_line(char **fields)
 {
-	unsigned before = G.out_len;
-	char *s = G.out + before;
+	char *s = G.out + G.out_len;
 
 	do {
 		s = escape(s, *fields);
 		*s++ = '\t';
 	} while (*++fields);
 	s[-1] = '\n';
-	G.out_len = s - G.out;
-	if (G.out_len > PIPE_BUF) {
-		write_out(before);
-	}
+	end_line(s);
 }
 
 /* What is in front of PROG where run_prog() finds it */
@@ -1201,6 +1286,11 @@ static void emit(idx_t root, uint32_t mask, const char *file, const char *name, 
 	}
 }
 
+static void inotifywait_event(idx_t w, uint32_t mask, const char *path, const char *name);
+static void inotifywait_unwatchable(const char *path);
+static int inotifywait_skips(idx_t parent, const char *name);
+static void established(void);
+
 /* Tells what happened to the directory or file of slot w, or to the entry name
  * in it, if its PATH asked for that. from: the old path of an entry that was
  * moved, or NULL. */
@@ -1210,7 +1300,7 @@ static void tell(idx_t w, uint32_t mask, const char *name, const char *from)
 	int found = !!(mask & IN_CREATE);
 	char *path;
 
-	if (ENABLE_FEATURE_WATCHLET_TREE) {
+	if (ENABLE_FEATURE_WATCHLET_TREE && !IS_INOTIFYWAIT) {
 		if (!has_opt(root, OPT_r) || !name) {
 			mask &= ~IN_ISDIR;
 		} else if (mask & IN_ISDIR) {
@@ -1237,7 +1327,11 @@ static void tell(idx_t w, uint32_t mask, const char *name, const char *from)
 		mask = IN_Q_OVERFLOW;
 		name = NULL;
 	}
-	emit(root, mask, path, name, from);
+	if (IS_INOTIFYWAIT) {
+		inotifywait_event(w, mask, path, name);
+	} else {
+		emit(root, mask, path, name, from);
+	}
 }
 
 /* ===== Watch table =====
@@ -1618,6 +1712,12 @@ static uint32_t stream_end(void)
 	return G.read_pos + n;
 }
 
+/* The place of the event at G.cur */
+static uint32_t next_pos(void)
+{
+	return G.read_pos - (G.end - G.cur);
+}
+
 /* Was the event that is being handled queued before place pos of the stream? */
 static int older_than(uint32_t pos)
 {
@@ -1630,7 +1730,9 @@ static uint32_t tree_mask(idx_t root)
 	uint32_t mask = G.paths[root].mask & (MASK_EVENTS | IN_EXCL_UNLINK);
 
 	if (has_opt(root, OPT_r)) {
-		mask &= ~IN_DELETE_SELF;
+		if (!IS_INOTIFYWAIT) {
+			mask &= ~IN_DELETE_SELF;
+		}
 		mask |= MASK_TREE | IN_MOVE_SELF;
 	}
 	return mask | IN_MASK_ADD;
@@ -1652,15 +1754,22 @@ static void unwatchable(idx_t w, const char *name, const char *why, unsigned lim
 	}
 	if (!(G.said_full & bit)) {
 		G.said_full |= bit;
-		if (!why) {
+		if (IS_INOTIFYWAIT && !why) {
+			inotifywait_unwatchable(escaped(path));
+		} else if (!why) {
 			inotify_msg(escaped(path));
 		} else if (limit) {
 			bb_error_msg("%s: not watched, %s=%u is full", escaped(path), why, limit);
+			if (IS_INOTIFYWAIT && G.held) {
+				exit(EXIT_FAILURE);
+			}
 		} else {
 			bb_error_msg("%s: not watched, %s", escaped(path), why);
 		}
 	}
-	emit(root_of(w), IN_IGNORED, path, NULL, NULL);
+	if (!IS_INOTIFYWAIT) {
+		emit(root_of(w), IN_IGNORED, path, NULL, NULL);
+	}
 }
 
 static void names_full(idx_t w, const char *name)
@@ -1719,6 +1828,9 @@ static void close_chain(unsigned depth)
 static void leave(void)
 {
 	close_chain(0);
+	if (IS_INOTIFYWAIT && (G.asked & MASK_READS)) {
+		G.walk_end = stream_end();
+	}
 	if (G.away) {
 		fchdir(G.home);
 		G.away = 0;
@@ -1762,6 +1874,9 @@ static int go_to_path(idx_t root)
 		return 1;
 	}
 	leave();
+	if (IS_INOTIFYWAIT && (int32_t)(G.walk_end - next_pos()) <= 0) {
+		G.walk = stream_end();
+	}
 	memcpy(G.path, p->name, p->len);
 	G.path[p->len] = '\0';
 	G.path_of = 0;
@@ -1861,6 +1976,10 @@ static void place(idx_t parent, const char *name, unsigned how)
 	char *path = path_of(parent);
 	idx_t w;
 
+	if (IS_INOTIFYWAIT && inotifywait_skips(parent, name)) {
+		G.unwatched = 1;
+		return;
+	}
 	if (path && strlen(path) + strlen(name) + 2 <= PATH_MAX) {
 		w = new_watch();
 		if (w == 0) {
@@ -2149,7 +2268,7 @@ static void end_path(idx_t root)
 		not_todo(root);
 	}
 	unlink_wd(root);
-	if (--G.paths_left == 0) {
+	if (--G.paths_left == 0 && !IS_INOTIFYWAIT) {
 		flush_lines();
 		end(EXIT_SUCCESS);
 	}
@@ -2342,6 +2461,15 @@ static int note_move(idx_t w, const char *name, const char *last)
 	return same;
 }
 
+/* A directory that is not watched any more was at p: inotifywait also tells what
+ * happened to itself. */
+static void left(struct place *p, uint32_t mask)
+{
+	if (IS_INOTIFYWAIT && (mask & G.asked)) {
+		inotifywait_event(G.paths_used + 1, mask, entry_path(G.from, p->w, p->name), NULL);
+	}
+}
+
 /* An entry went from a to b. One of them may be unknown, or nowhere: it was
  * created, deleted, moved in or out. mask: of the first event.
  *
@@ -2356,7 +2484,7 @@ static void moved(struct place *a, struct place *b, uint32_t mask)
 	idx_t kid = a->kid;
 	uint32_t dir = mask & IN_ISDIR;
 	int from_tree = has_opt(from_root, OPT_r);
-	int both, check = 0, keeps = 0, back;
+	int both, check = 0, keeps = 0, gone = 0, back;
 	char *from = NULL;
 
 	back = note_move(a->w, NULL, a->name);
@@ -2413,11 +2541,15 @@ static void moved(struct place *a, struct place *b, uint32_t mask)
 				keeps = 0; /* place() will say so */
 			}
 		} else {
+			gone = (G.watches[kid].wd >= 0);
 			to_limbo(kid);
 		}
 	}
 	if (a->news && (!from || !(G.paths[to_root].mask & IN_MOVED_TO))) {
 		tell(a->w, (mask & IN_DELETE ? IN_DELETE : IN_MOVED_FROM) | dir, a->name, NULL);
+		if (gone) {
+			left(a, mask & IN_DELETE ? IN_DELETE_SELF : IN_MOVE_SELF);
+		}
 	}
 	if (b->news) {
 		tell(b->w, (mask & IN_CREATE ? IN_CREATE : IN_MOVED_TO) | dir, b->name, from);
@@ -2675,10 +2807,20 @@ static void handle_event(void)
 			to->cookie = wd;
 		}
 	}
-	pos = G.read_pos - (G.end - G.cur);
+	pos = next_pos();
+	if (IS_INOTIFYWAIT) {
+		G.cookie = ev->cookie;
+		G.pos = pos;
+		if ((mask & IN_ISDIR) && (mask & MASK_READS) && !older_than(G.walk) && older_than(G.walk_end)) {
+			return;
+		}
+	}
 	while ((w = next_watch(wd, root)) != 0) {
 		struct place a, b;
 
+		if (IS_INOTIFYWAIT) {
+			G.repeated = (root != 0);
+		}
 		root = root_of(w);
 		if (ENABLE_FEATURE_WATCHLET_TREE) {
 			G.pos = pos;
@@ -2688,7 +2830,7 @@ static void handle_event(void)
 		}
 		if (!ENABLE_FEATURE_WATCHLET_TREE || ev->len == 0) {
 			if (w == root) {
-				if (has_opt(root, OPT_r) && (mask & IN_ISDIR)) {
+				if (has_opt(root, OPT_r) && (mask & IN_ISDIR) && !IS_INOTIFYWAIT) {
 					mask &= ~MASK_READS;
 				}
 				tell(w, mask, ev->len ? ev->name : NULL, NULL);
@@ -2696,6 +2838,9 @@ static void handle_event(void)
 					end_path(w);
 				}
 			} else {
+				if (IS_INOTIFYWAIT && (mask & G.asked)) {
+					tell(w, mask, NULL, NULL);
+				}
 				directory_event(w, mask);
 			}
 		} else {
@@ -2720,6 +2865,10 @@ static void handle_event(void)
 			}
 			moved(&a, &b, mask);
 		}
+	}
+	if (IS_INOTIFYWAIT) {
+		G.repeated = 0;
+		G.cookie = 0;
 	}
 	if (ENABLE_FEATURE_WATCHLET_TREE && (mask & IN_IGNORED)) {
 		ignored(wd);
@@ -2766,6 +2915,10 @@ static void loop(void)
 		flush_lines();
 		if (ENABLE_FEATURE_WATCHLET_DAEMON && !G.is_ready && !G.scanning) {
 			ready();
+			if (IS_INOTIFYWAIT) {
+				established();
+				flush_lines();
+			}
 		}
 		if (ENABLE_FEATURE_WATCHLET_OPTIONS && (G.opts & OPT_t)) {
 			int left = time_left();
@@ -2791,10 +2944,9 @@ static void loop(void)
 
 /* ===== Command line ===== */
 
-/* The milliseconds that SEC, with decimals, says. */
-static int parse_seconds(const char *sec)
+/* The milliseconds that SEC, with decimals, says; -1 if it says none. */
+static int parse_seconds(const char *s)
 {
-	const char *s = sec;
 	unsigned ms = 0, unit = 1000;
 	int digits = 0, point = 0;
 
@@ -2813,10 +2965,7 @@ static int parse_seconds(const char *sec)
 			break;
 		}
 	}
-	if (*s || !digits) {
-		bb_error_msg_and_die("-t %s: not a number of seconds from 0 to 1000000", sec);
-	}
-	return ms;
+	return *s || !digits ? -1 : (int)ms;
 }
 
 /* The descriptor that -n names. */
@@ -2867,6 +3016,9 @@ static char **parse_options(char **argv, struct rule *rule)
 			}
 			if (opt == OPT_t) {
 				G.timeout_ms = parse_seconds(arg);
+				if (G.timeout_ms < 0) {
+					bb_error_msg_and_die("-t %s: not a number of seconds from 0 to 1000000", arg);
+				}
 			} else if (opt == OPT_n) {
 				G.ready_fd = parse_fd(arg);
 			} else if (opt == OPT_P) {
@@ -2932,11 +3084,44 @@ static int is_missing(void)
 		|| errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG;
 }
 
+/* Another PATH, of len bytes, for rule number rule; it is watched as wd, with the
+ * mask of its user. */
+static void new_path(const char *name, unsigned len, unsigned rule, uint32_t mask, int wd)
+{
+	struct path *p = &G.paths[++G.paths_used];
+	unsigned opts = G.rules[rule].opts;
+
+	if (G.paths_used > MAX_PATHS) {
+		bb_error_msg_and_die("%s: more than WATCHLET_MAX_PATHS=%u", name, MAX_PATHS);
+	}
+	p->mask = mask;
+	p->name = name;
+	p->len = len;
+	G.paths_left++;
+	if (ENABLE_FEATURE_WATCHLET_OPTIONS && (mask & IN_MASK_ADD)) {
+		idx_t other = next_watch(wd, 0);
+
+		p->mask |= G.paths[other].mask;
+	}
+	if (ENABLE_FEATURE_WATCHLET_TREE) {
+		idx_t w = new_watch();
+
+		p->opts = opts;
+		p->rule = rule;
+		G.watches[w].wd = wd;
+		link_wd(w);
+		if (opts & (OPT_r | OPT_i)) {
+			set_todo(w, W_SCAN);
+		}
+	} else {
+		G.watches[G.paths_used].wd = wd;
+	}
+}
+
 /* Watches PATH[:MASK] for rule number rule. The PATH is the longest that
  * exists: all of arg, or what is before one of its colons. */
 static void add_path(char *arg, unsigned rule)
 {
-	struct path *p = &G.paths[++G.paths_used];
 	unsigned opts = G.rules[rule].opts;
 	char *colon = arg + strlen(arg);
 	uint32_t mask = default_mask(opts);
@@ -2962,28 +3147,701 @@ static void add_path(char *arg, unsigned rule)
 			mask = parse_mask(colon + 1, arg, opts);
 		}
 	}
-	p->mask = mask;
-	p->name = arg;
-	p->len = colon - arg;
-	G.paths_left++;
-	if (ENABLE_FEATURE_WATCHLET_OPTIONS && (mask & IN_MASK_ADD)) {
-		idx_t other = next_watch(wd, 0);
+	new_path(arg, colon - arg, rule, mask, wd);
+}
 
-		p->mask |= G.paths[other].mask;
-	}
-	if (ENABLE_FEATURE_WATCHLET_TREE) {
-		idx_t w = new_watch();
+/* ===== inotifywait =====
+ * A parser of options and events, and a way to print a record. All PATHs have
+ * the same mask, G.asked, and G.raw says for the engine that it is this face:
+ * it hands over reads of directories and what happens to directories below PATH
+ * themselves.
+ */
 
-		p->opts = opts;
-		p->rule = rule;
-		G.watches[w].wd = wd;
-		link_wd(w);
-		if (opts & (OPT_r | OPT_i)) {
-			set_todo(w, W_SCAN);
+/* Names of events by bit, as printed; for letters that can be left out, what
+ * they stand for is in event_mask(). */
+static const char event_names[] ALIGN1 =
+	"ACCESS\0" "MODIFY\0" "ATTRIB\0" "CLOSE_WRITE\0" "CLOSE_NOWRITE\0" "OPEN\0"
+	"MOVED_FROM\0" "MOVED_TO\0" "CREATE\0" "DELETE\0" "DELETE_SELF\0" "MOVE_SELF\0"
+	"CLOSE\0" /* where IN_STEP is */
+	"UNMOUNT\0" "Q_OVERFLOW\0" "IGNORED\0"
+	"ISDIR\0"
+	/* only asked for: */
+	"MOVE\0" "ALL_EVENTS\0";
+enum {
+	NAME_CLOSE = 12,
+	NAME_ISDIR = 16,
+	NAME_MOVE,
+	NAME_ALL,
+};
+
+/* The long options, each with its letter in front; those that have none get a
+ * control character. */
+static const char iw_options[] ALIGN1 =
+	"hhelp\0" "mmonitor\0" "rrecursive\0" "ccsv\0" "ddaemon\0" "ssyslog\0"
+	"Pno-dereference\0" "qquiet\0" "Iinotify\0" "\1no-newline\0"
+	/* with an argument: */
+	"ttimeout\0" "eevent\0" "ooutfile\0" "\1fromfile\0" "\1format\0"
+	"\1timefmt\0"
+	"\1exclude\0" "\1excludei\0" "\1include\0" "\1includei\0"
+	;
+enum {
+	IW_HELP, IW_MONITOR, IW_RECURSIVE, IW_CSV, IW_DAEMON, IW_SYSLOG,
+	IW_NO_DEREFERENCE, IW_QUIET, IW_INOTIFY, IW_NO_NEWLINE,
+	IW_TIMEOUT, IW_EVENT, IW_OUTFILE, IW_FROMFILE, IW_FORMAT,
+	IW_TIMEFMT,
+	IW_EXCLUDE, IW_EXCLUDEI, IW_INCLUDE, IW_INCLUDEI,
+	/* G.iw_args[] starts with the first that has one */
+	IW_ARGS = IW_TIMEOUT,
+};
+#define IW_ARG(option) G.iw_args[IW_##option - IW_ARGS]
+
+#define iw_has(option) (G.iw_opts & (1u << (option)))
+
+/* Says text on stderr, with arg in place of the first %, and what errno means in
+ * place of the second. */
+static void say(const char *text, const char *arg)
+{
+	char *s = G.entry;
+	int error = errno;
+
+	for (; *text; text++) {
+		if (*text == '%') {
+			while (*arg && s < G.entry + PATH_MAX) {
+				*s++ = *arg++;
+			}
+			arg = strerror(error);
+		} else {
+			*s++ = *text;
 		}
-	} else {
-		G.watches[G.paths_used].wd = wd;
 	}
+	*s = '\n';
+	if (!iw_has(IW_SYSLOG)) {
+		write(STDERR_FILENO, G.entry, s + 1 - G.entry);
+	} else {
+		*s = '\0';
+		bb_error_msg("%s", G.entry);
+	}
+}
+
+static void say_and_die(const char *text, const char *arg) NORETURN;
+static void say_and_die(const char *text, const char *arg)
+{
+	if (iw_has(IW_DAEMON)) {
+		logmode = LOGMODE_BOTH; /* until now the parent waits */
+	}
+	say(text, arg);
+	exit(EXIT_FAILURE);
+}
+
+/* Opens the outfile as standard output. */
+static int open_outfile(int flags)
+{
+	close(STDOUT_FILENO); /* that is what open() gives again */
+	return open(IW_ARG(OUTFILE), O_WRONLY | O_CREAT | O_APPEND | flags, 0600);
+}
+
+/* All watches stand. */
+static void established(void)
+{
+	if (!G.held) {
+		return;
+	}
+	if (G.quiet == 0) {
+		say("Watches established.", NULL);
+	}
+	G.held = 0;
+	if (G.late_outfile) {
+		open_outfile(0);
+	}
+}
+
+/* path can't be watched: says why. */
+static void say_unwatchable(const char *path)
+{
+	say(errno == ENOSPC
+		? "Failed to watch %; upper limit on inotify watches reached!\n"
+		"Please increase `/proc/sys/fs/inotify/max_user_watches'."
+		: "Couldn't watch %: %", path);
+}
+
+/* The same of a directory below a PATH. At start, what is forbidden is left out
+ * without a word, and a limit is the end. */
+static void inotifywait_unwatchable(const char *path)
+{
+	if (!G.held || errno != EACCES) {
+		say_unwatchable(path);
+	}
+	if (G.held && errno == ENOSPC) {
+		exit(EXIT_FAILURE);
+	}
+}
+
+/* Is the entry name of directory parent not to be watched? @FILEs stand in front
+ * in G.names. Both may or may not have a slash at the end. */
+static int inotifywait_skips(idx_t parent, const char *name)
+{
+	char *path = entry_path(G.entry, parent, name);
+	const char *s;
+	size_t len;
+
+	if (!path) {
+		return 0;
+	}
+	len = strlen(path);
+	path = memmove(G.from, path, len + 1);
+	for (;;) {
+		for (s = G.names; s < G.names + G.lists; s += strlen(s) + 1) {
+			if (*s == '@' && strcmp(s + 1, path) == 0) {
+				return 1;
+			}
+		}
+#if ENABLE_FEATURE_WATCHLET_REGEX
+		if ((G.iw_opts & 3 << IW_EXCLUDE) && regexec(&G.regex, path, 0, NULL, 0) == 0) {
+			return 1;
+		}
+#endif
+		if (path[len]) {
+			return 0;
+		}
+		path[len] = '/';
+		path[len + 1] = '\0';
+	}
+}
+
+/* Puts a field of a line, with quotes if it is a field of CSV that needs them. */
+static char *put_field(char *dst, const char *s)
+{
+	char *end = G.out + G.out_len + LINE_MAX_BYTES - 8;
+	int quotes = 0;
+	const char *p;
+
+	for (p = s; iw_has(IW_CSV) && *p; p++) {
+		quotes |= strchr("\",\n", *p) || (*p == ' ' && (p == s || !p[1]));
+	}
+	if (quotes) {
+		*dst++ = '"';
+	}
+	for (; *s && dst < end; s++) {
+		if (quotes && *s == '"') {
+			*dst++ = '"';
+		}
+		*dst++ = *s;
+	}
+	if (quotes) {
+		*dst++ = '"';
+	}
+	return dst;
+}
+
+/* Puts the names of the events of mask, with separator in between. */
+static char *put_events(char *dst, uint32_t mask, char separator)
+{
+	char list[sizeof(event_names)];
+	char *s = list;
+	const char *name;
+
+	mask &= (MASK_LETTERS & ~IN_STEP) | IN_ISDIR;
+	if (mask & IN_CLOSE) {
+		mask |= 1 << NAME_CLOSE;
+	}
+	if (mask & IN_ISDIR) {
+		mask |= 1 << NAME_ISDIR;
+	}
+	for (name = event_names; *name; name += strlen(name) + 1) {
+		if (mask & 1) {
+			s = stpcpy(s, name);
+			*s++ = separator;
+		}
+		mask >>= 1;
+		if (!mask) {
+			break;
+		}
+	}
+	s[-1] = '\0';
+	return put_field(dst, list);
+}
+
+/* Puts a line: the event of mask for name in file. */
+static void put_event(uint32_t mask, const char *file, const char *name)
+{
+	const char *f = IW_ARG(FORMAT);
+	char *s = G.out + G.out_len;
+	char *end = s + LINE_MAX_BYTES / 2;
+	char number[12];
+	uint32_t n;
+
+	for (; *f && s < end; f++) {
+		char *digit = number + sizeof(number) - 1;
+
+		if (*f != '%' || !f[1]) {
+			*s++ = *f;
+			continue;
+		}
+		switch (*++f) {
+		case 'w':
+			s = put_field(s, file);
+			break;
+		case 'f':
+			s = put_field(s, name);
+			break;
+		case 'e':
+			s = put_events(s, mask, ',');
+			break;
+		case 'c':
+			*digit = '\0';
+			n = G.cookie;
+			do {
+				*--digit = "0123456789abcdef"[n & 15];
+			} while (n >>= 4);
+			s = put_field(s, digit);
+			break;
+		case '%':
+			*s++ = '%';
+			break;
+		case '0':
+			*s++ = '\0';
+			break;
+		case 'n':
+			*s++ = '\n';
+			break;
+#if ENABLE_FEATURE_WATCHLET_TIMEFMT
+		case 'T': {
+			time_t now = time(NULL);
+
+			s += strftime(s, PATH_MAX, IW_ARG(TIMEFMT), localtime(&now));
+			break;
+		}
+#endif
+		default:
+			if (f[1] == 'e') {
+				s = put_events(s, mask, *f);
+				f++;
+				break;
+			}
+			*s++ = '%';
+			*s++ = *f;
+		}
+	}
+	if (!iw_has(IW_NO_NEWLINE)) {
+		*s++ = '\n';
+	}
+	end_line(s);
+}
+
+/* What tell() has for us. mask may hold several events of an entry that was
+ * found: it came, and a file was written. */
+static void inotifywait_event(idx_t w, uint32_t mask, const char *path, const char *name)
+{
+	uint32_t asked = mask & G.asked & MASK_LETTERS;
+	uint32_t now;
+	char *s;
+
+	if (G.repeated || (!asked && iw_has(IW_MONITOR))) {
+		return;
+	}
+	s = stpcpy(G.entry, mask & IN_Q_OVERFLOW ? "" : path);
+	if (s != G.entry && s[-1] != '/' && (w > G.paths_used || has_opt(w, OPT_DIR))) {
+		*s++ = '/';
+	}
+	strcpy(s, name ? name : "");
+#if ENABLE_FEATURE_WATCHLET_REGEX
+	if (asked && (G.iw_opts >> IW_EXCLUDE)
+	 && !regexec(&G.regex, G.entry, 0, NULL, 0) == !(G.iw_opts >> IW_INCLUDE)
+	) {
+		return;
+	}
+#endif
+	*s = '\0';
+	if (asked & (IN_CREATE | IN_CLOSE_WRITE)) {
+		asked &= ~IN_MOVED_TO;
+	}
+	do {
+		now = asked & IN_CREATE ? asked & ~IN_CLOSE_WRITE : asked;
+		asked &= ~now;
+		if (now && G.quiet < 2) {
+			put_event(now | (mask & IN_ISDIR), G.entry, name ? name : "");
+		}
+		if (!iw_has(IW_MONITOR)) {
+			established();
+		}
+		reported(!now);
+	} while (asked);
+}
+
+/* How many bytes at s are the letters of name, in upper or lower case */
+static unsigned same_letters(const char *s, const char *name)
+{
+	unsigned n = 0;
+
+	while (name[n] && !((s[n] ^ name[n]) & ~0x20)) {
+		n++;
+	}
+	return n;
+}
+
+/* The events of the list arg; 0 when a part of it is empty, as it always was. */
+static uint32_t parse_events(const char *arg)
+{
+	const char *s = arg;
+	uint32_t mask = 0;
+
+	do {
+		const char *name = event_names;
+		unsigned i, n;
+
+		if (*s == ',' || !*s) {
+			return 0;
+		}
+		for (i = 0; n = same_letters(s, name), name[n] || (s[n] && s[n] != ','); i++) {
+			name += strlen(name) + 1;
+			if (!*name) {
+				say_and_die("'%' is not a valid event!", arg);
+			}
+		}
+		mask |= i == NAME_CLOSE ? IN_CLOSE
+			: i == NAME_MOVE ? IN_MOVE
+			: i == NAME_ALL ? MASK_EVENTS
+			: i == NAME_ISDIR ? IN_ISDIR
+			: 1u << i;
+		s += n;
+	} while (*s++);
+	return mask;
+}
+
+/* Prints the two tables. */
+static void help(void)
+{
+	char *s = stpcpy(G.out, "Usage: inotifywait [OPTIONS] FILE...\n");
+	const char *name = iw_options;
+	int i;
+
+	for (i = 0; *name; i++) {
+		if (*name > ' ') {
+			*s++ = '-';
+			*s++ = *name;
+		}
+		s = stpcpy(stpcpy(s, "\t--"), name + 1);
+		s = stpcpy(s, i < IW_ARGS ? "\n" : " ARG\n");
+		name += strlen(name) + 1;
+	}
+	s = stpcpy(s, "\t@FILE\nEVENTs:");
+	for (name = event_names; *name; name += strlen(name) + 1) {
+		*s++ = ' ';
+		s = stpcpy(s, name);
+	}
+	*s++ = '\n';
+	write(STDOUT_FILENO, G.out, s - G.out);
+	exit(EXIT_FAILURE);
+}
+
+/* Takes one option, its number in iw_options, its name, and its argument. */
+static void take_option(unsigned i, const char *name, const char *arg)
+{
+	const char **old = &G.iw_args[i - IW_ARGS];
+
+	if (i == IW_HELP) {
+		help();
+	}
+	G.quiet += (i == IW_QUIET);
+	if (i == IW_EVENT) {
+		G.asked |= parse_events(arg);
+	} else if (i == IW_TIMEOUT) {
+		G.timeout_ms = parse_seconds(arg + (*arg == '-'));
+		if (G.timeout_ms < 0) {
+			say_and_die("'%' is not a valid timeout value.", arg);
+		}
+		if (*arg == '-') {
+			G.timeout_ms = 0;
+		}
+	} else if (i >= IW_ARGS) {
+		if (*old) {
+			if (i <= IW_FROMFILE) {
+				say_and_die("Multiple --% options given.", name);
+			}
+			if (i == IW_EXCLUDE || i == IW_EXCLUDEI) {
+				say("--%: only the last option will be taken into consideration.", name);
+			}
+		}
+		*old = arg;
+	}
+	G.iw_opts |= 1 << i;
+}
+
+/* The number of the option whose letter is letter, or, if that is 0, whose name
+ * is at s or begins as s does, up to a '='; -1 if there is none, or several.
+ * *name: its name, in iw_options. */
+static int find_option(char letter, const char *s, const char **name)
+{
+	const char *option = iw_options;
+	int i, found = -1;
+
+	for (i = 0; *option; i++) {
+		unsigned n = letter ? 0 : same_letters(s, option + 1);
+
+		if (letter ? letter == *option : !s[n] || s[n] == '=') {
+			*name = option + 1;
+			if (letter || !option[1 + n]) {
+				return i;
+			}
+			found = found == -1 ? i : -2;
+		}
+		option += strlen(option) + 1;
+	}
+	return found;
+}
+
+static void bad_option(const char *what, const char *s) NORETURN;
+static void bad_option(const char *what, const char *s)
+{
+	bb_error_msg_and_die("option '--%s' %s", s, what);
+}
+
+/* Two of options that exclude each other */
+static void not_both(unsigned a, unsigned b, const char *what)
+{
+	if ((G.iw_opts & a) && (G.iw_opts & b)) {
+		say_and_die("% cannot both be specified.", what);
+	}
+}
+
+static void needs_format(unsigned option, const char *what)
+{
+	if (iw_has(option) && !iw_has(IW_FORMAT)) {
+		say_and_die("% cannot be specified without --format.", what);
+	}
+}
+
+/* Ends when options don't go together. */
+static void check_options(void)
+{
+	const char *format = IW_ARG(FORMAT);
+	const char *s;
+
+	not_both(1 << IW_EXCLUDE, 1 << IW_EXCLUDEI, "--exclude and --excludei");
+	not_both(1 << IW_INCLUDE, 1 << IW_INCLUDEI, "--include and --includei");
+	not_both(3 << IW_INCLUDE, 3 << IW_EXCLUDE, "include and exclude regexp");
+	not_both(1 << IW_FORMAT, 1 << IW_CSV, "-c and --format");
+	needs_format(IW_NO_NEWLINE, "--no-newline");
+	needs_format(IW_TIMEFMT, "--timefmt");
+	if (!format) {
+		IW_ARG(FORMAT) = iw_has(IW_CSV) ? "%w,%e,%f" : "%w %e %f";
+	} else {
+		for (s = format; *s; s++) {
+			if (*s == '%' && s[1] == 'T' && !iw_has(IW_TIMEFMT)) {
+				say_and_die("% is in --format string, but --timefmt was not specified.", "%T");
+			}
+		}
+		if (!*format && iw_has(IW_NO_NEWLINE)) {
+			say_and_die("Something is wrong with your format string.", NULL);
+		}
+	}
+	if (iw_has(IW_DAEMON)) {
+		if (!iw_has(IW_OUTFILE)) {
+			say_and_die("-o must be specified with -d.", NULL);
+		}
+		G.iw_opts |= 1 << IW_MONITOR | 1 << IW_SYSLOG;
+	}
+}
+
+#if ENABLE_FEATURE_WATCHLET_REGEX
+/* Compiles the last of --exclude or --include. */
+static void compile_regex(void)
+{
+	unsigned i;
+
+	for (i = IW_EXCLUDE; i <= IW_INCLUDEI; i++) {
+		if (iw_has(i) && regcomp(&G.regex, G.iw_args[i - IW_ARGS],
+			REG_EXTENDED | REG_NOSUB | ((i - IW_EXCLUDE) & 1 ? REG_ICASE : 0)) != 0
+		) {
+			say_and_die("Error in `%' regular expression.", i < IW_INCLUDE ? "exclude" : "include");
+		}
+	}
+}
+#endif
+
+/* Takes the options off argv, wherever they are. */
+static void inotifywait_options(char **argv)
+{
+	char **operand = argv;
+	int i;
+	char *s, *arg;
+	const char *name;
+
+	G.raw = 1;
+	G.held = 1;
+	while ((s = *argv) != NULL) {
+		argv++;
+		if (*s != '-' || !s[1]) {
+			*operand++ = s;
+		} else if (s[1] != '-') {
+			while (*++s) {
+				i = find_option(*s, NULL, &name);
+				if (i < 0 || *s < ' ') {
+					bb_error_msg_and_die("invalid option -- '%c'", *s);
+				}
+				arg = NULL;
+				if (i >= IW_ARGS) {
+					arg = s[1] ? s + 1 : *argv++;
+					if (!arg) {
+						bb_error_msg_and_die("option requires an argument -- '%c'", *s);
+					}
+				}
+				take_option(i, name, arg);
+				if (arg) {
+					break;
+				}
+			}
+		} else if (!s[2]) {
+			while (*argv) {
+				*operand++ = *argv++;
+			}
+		} else {
+			s += 2;
+			i = find_option('\0', s, &name);
+			if (i == -1) {
+				bb_error_msg_and_die("unrecognized option '--%s'", s);
+			}
+			if (i < 0) {
+				bad_option("is ambiguous", s);
+			}
+			if (!ENABLE_FEATURE_WATCHLET_TIMEFMT ? i >= IW_TIMEFMT && (!ENABLE_FEATURE_WATCHLET_REGEX || i == IW_TIMEFMT)
+				: !ENABLE_FEATURE_WATCHLET_REGEX && i >= IW_EXCLUDE
+			) {
+				bad_option("is not built in", name);
+			}
+			arg = strchr(s, '=');
+			if (arg) {
+				arg++;
+				if (i < IW_ARGS) {
+					bad_option("doesn't allow an argument", name);
+				}
+			} else if (i >= IW_ARGS) {
+				arg = *argv++;
+				if (!arg) {
+					bad_option("requires an argument", name);
+				}
+			}
+			take_option(i, name, arg);
+		}
+	}
+	*operand = NULL;
+	check_options();
+#if ENABLE_FEATURE_WATCHLET_REGEX
+	compile_regex();
+#endif
+	if (!G.asked) {
+		G.asked = MASK_EVENTS;
+	}
+	G.prints = 1;
+	G.opts = (iw_has(IW_RECURSIVE) ? OPT_r : 0)
+		| (iw_has(IW_MONITOR) ? 0 : OPT_1)
+		| (G.timeout_ms != 0 ? OPT_t : 0)
+		| (iw_has(IW_DAEMON) ? OPT_d : 0)
+		| (iw_has(IW_SYSLOG) ? OPT_S : 0);
+	G.rules[0].opts = G.opts;
+}
+
+/* Room for len bytes of lists in G.names */
+static char *list_room(size_t len)
+{
+	if (len > NAMES_SIZE - G.lists) {
+		bb_error_msg_and_die("WATCHLET_NAMES_KB=%u is full", CONFIG_WATCHLET_NAMES_KB);
+	}
+	return G.names + G.lists;
+}
+
+/* There is something to watch. */
+static void begin(void)
+{
+	const char *out = IW_ARG(OUTFILE);
+
+	if (out && open_outfile(iw_has(IW_DAEMON) ? O_NONBLOCK : 0) < 0) {
+		if (errno != ENXIO) {
+			say_and_die("Failed to open output file %", out);
+		}
+		/* a FIFO that nobody reads yet: the parent must not wait for that */
+		open("/dev/null", O_WRONLY);
+		G.late_outfile = 1;
+	}
+	if (G.quiet == 0) {
+		say("Setting up watches.%", iw_has(IW_RECURSIVE)
+			? "  Beware: since -r was given, this may take a while!" : "");
+	}
+}
+
+/* Watches FILE, but not @FILE. */
+static void add_file(const char *name)
+{
+	uint32_t mask = G.asked | IN_MASK_ADD;
+	unsigned recursive = iw_has(IW_RECURSIVE);
+	size_t len = strlen(name);
+	struct stat st;
+	int dir, wd;
+
+	if (len == 0 || *name == '@') {
+		return;
+	}
+	if (G.paths_used == 0) {
+		begin();
+	}
+	dir = (fstatat(AT_FDCWD, name, &st, recursive ? 0 : AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode));
+	if (iw_has(IW_NO_DEREFERENCE) && !(dir && recursive)) {
+		mask |= IN_DONT_FOLLOW;
+	}
+	wd = inotify_add_watch(G.fd, name, mask | (recursive ? MASK_NAMES : 0));
+	if (wd < 0) {
+		say_unwatchable(name);
+		exit(EXIT_FAILURE);
+	}
+	if (next_watch(wd, 0)) {
+		return; /* given twice */
+	}
+	new_path(name, len, 0, mask & ~IN_MASK_ADD, wd);
+	if (dir) {
+		G.paths[G.paths_used].opts |= OPT_DIR;
+	}
+}
+
+/* Watches the files of --fromfile and those of argv. */
+static void inotifywait_start(char **argv)
+{
+	const char *from = IW_ARG(FROMFILE);
+	char *s, *end;
+	ssize_t n;
+	int fd = STDIN_FILENO;
+
+	if (iw_has(IW_SYSLOG)) {
+		logmode = LOGMODE_SYSLOG;
+	}
+
+	if (from) {
+		if (NOT_LONE_DASH(from) && (fd = open(from, O_RDONLY | O_CLOEXEC)) < 0) {
+			say_and_die("Couldn't open %: %", from);
+		}
+		while ((n = read(fd, list_room(1), NAMES_SIZE - G.lists)) > 0) {
+			G.lists += n;
+		}
+		*list_room(1) = '\0';
+		end = G.names + G.lists++;
+		for (s = G.names; s < end; s += strlen(s) + 1) {
+			*strchrnul(s, '\n') = '\0';
+			add_file(s);
+		}
+	}
+	for (; *argv; argv++) {
+		if (**argv == '@') {
+			size_t len = strlen(*argv) + 1;
+
+			memcpy(list_room(len), *argv, len);
+			G.lists += len;
+		} else {
+			add_file(*argv);
+		}
+	}
+	if (G.paths_used == 0) {
+		say_and_die("No files specified to watch!", NULL);
+	}
+	G.names_used = G.lists;
 }
 
 int watchlet_main(int argc, char **argv) MAIN_EXTERNALLY_VISIBLE;
@@ -3004,17 +3862,15 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	bb_signals((1 << SIGCHLD) | (1 << SIGPIPE), SIG_DFL);
 
 	argv++;
+	if (ENABLE_WATCHLET_INOTIFYWAIT && strcmp(applet_name, "inotifywait") == 0) {
+		inotifywait_options(argv);
+		goto start;
+	}
 	if (OPTBITS != 0) {
 		argv = parse_options(argv, &G.rules[0]);
 	}
 	if (!argv[0] || !argv[1]) {
 		bb_show_usage();
-	}
-	if (G.opts & OPT_S) {
-		/* until all watches stand somebody may be looking at stderr, too */
-		logmode = LOGMODE_BOTH;
-		/* now, since a child by vfork must not be who opens it */
-		openlog(applet_name, LOG_NDELAY, LOG_DAEMON);
 	}
 	if (!NOT_LONE_DASH(argv[0])) {
 		if (ENABLE_FEATURE_WATCHLET_DAEMON) {
@@ -3028,6 +3884,14 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 		if (strchr(argv[0], '/') && access(argv[0], X_OK) != 0) {
 			bb_simple_perror_msg_and_die(argv[0]);
 		}
+	}
+	argv++;
+ start:
+	if (G.opts & OPT_S) {
+		/* until all watches stand somebody may be looking at stderr, too */
+		logmode = LOGMODE_BOTH;
+		/* now, since a child by vfork must not be who opens it */
+		openlog(applet_name, LOG_NDELAY, LOG_DAEMON);
 	}
 	if (G.opts & OPT_d) {
 		detach_child(argv);
@@ -3048,11 +3912,12 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	if (G.opts & OPT_P) {
 		lock_pidfile();
 	}
-	while (*++argv) {
-		if (G.paths_used == MAX_PATHS) {
-			bb_error_msg_and_die("%s: more than WATCHLET_MAX_PATHS=%u", *argv, MAX_PATHS);
+	if (IS_INOTIFYWAIT) {
+		inotifywait_start(argv);
+	} else {
+		for (; *argv; argv++) {
+			add_path(*argv, 0);
 		}
-		add_path(*argv, 0);
 	}
 	loop();
 }

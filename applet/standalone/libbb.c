@@ -161,7 +161,8 @@ void bb_error_msg(const char *fmt, ...)
 	E(ENAMETOOLONG, "File name too long") \
 	E(ELOOP, "Too many symbolic links") \
 	E(ESTALE, "Not what it was at start")
-void bb_simple_perror_msg(const char *s)
+/* "" when it is none of them */
+const char *small_strerror(int error)
 {
 	static const char errors[] ALIGN1 =
 #define E(number, text) text "\0"
@@ -174,18 +175,26 @@ void bb_simple_perror_msg(const char *s)
 #undef E
 	};
 	const char *text = errors;
-	int i, error = errno;
+	int i;
 
-	for (i = 0; i < (int)sizeof(numbers); i++) {
-		if (numbers[i] == error) {
-			bb_error_msg("%s: %s", s, text);
-			return;
-		}
+	for (i = 0; i < (int)sizeof(numbers) && numbers[i] != error; i++) {
 		while (*text++) {
 			continue;
 		}
 	}
-	bb_error_msg("%s: error %u", s, error);
+	return text;
+}
+
+void bb_simple_perror_msg(const char *s)
+{
+	int error = errno;
+	const char *text = small_strerror(error);
+
+	if (*text) {
+		bb_error_msg("%s: %s", s, text);
+	} else {
+		bb_error_msg("%s: error %u", s, error);
+	}
 }
 
 void bb_simple_perror_msg_and_die(const char *s)
@@ -386,12 +395,15 @@ int main(int argc, char **argv)
 	if (argv[1]) {
 		if (IF_WATCHLET(same(argv[1], "watchlet") ||)
 			IF_WATCHLET_INOTIFYD(same(argv[1], "inotifyd") ||)
+			IF_WATCHLET_INOTIFYWAIT(same(argv[1], "inotifywait") ||)
 			0
 		) {
 			applet_name = *++argv;
 			argc--;
 		}
-		if (argv[1] && same(argv[1], "--help")) {
+		if (argv[1] && same(argv[1], "--help")
+			IF_WATCHLET_INOTIFYWAIT(&& !same(applet_name, "inotifywait"))
+		) {
 			usage(STDOUT_FILENO, EXIT_SUCCESS);
 		}
 	}

@@ -132,6 +132,8 @@ char *small_strchr(const char *s, int c);
 char *small_strrchr(const char *s, int c);
 #define strchr(s, c) small_strchr(s, c)
 #define strrchr(s, c) small_strrchr(s, c)
+const char *small_strerror(int error);
+#define strerror(error) small_strerror(error)
 #define strlen(s) ((size_t)(small_strchr(s, '\0') - (s)))
 int wait4pid(pid_t pid);
 char *utoa(unsigned n);
