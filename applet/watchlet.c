@@ -105,6 +105,14 @@
 //config:	keep a file with the process's number (-P FILE), and send messages to
 //config:	syslog (-S).
 //config:
+//config:config FEATURE_WATCHLET_FOLLOW
+//config:	bool "Follow names: -F"
+//config:	default y
+//config:	depends on FEATURE_WATCHLET_TREE
+//config:	help
+//config:	Watch a PATH by its name (-F): it may be missing, replaced, mounted
+//config:	over, or reached through symlinks that are switched.
+//config:
 //config:config WATCHLET_INOTIFYWAIT
 //config:	bool "inotifywait, by watchlet (5 kb)"
 //config:	default y
@@ -160,6 +168,15 @@
 //config:	default 32
 //config:	depends on FEATURE_WATCHLET_GLOBS
 //config:
+//config:config WATCHLET_MAX_STEPS
+//config:	int "Number of directories on the way to the PATHs of -F"
+//config:	range 16 65535
+//config:	default 1024
+//config:	depends on FEATURE_WATCHLET_FOLLOW
+//config:	help
+//config:	12 bytes each. A PATH takes one for each of its components, and for
+//config:	those of each symlink on its way.
+//config:
 //config:config WATCHLET_EVENT_BUF
 //config:	int "Bytes of events read at a time"
 //config:	range 1024 65536
@@ -174,7 +191,7 @@
 //kbuild:lib-$(CONFIG_WATCHLET_INOTIFYD) += watchlet.o
 
 //usage:#define watchlet_options_usage
-//usage:	IF_FEATURE_WATCHLET_TREE("[-rip] ") IF_FEATURE_WATCHLET_OPTIONS("[-1qv] [-t SEC] ")
+//usage:	IF_FEATURE_WATCHLET_TREE("[-r" IF_FEATURE_WATCHLET_FOLLOW("F") "ip] ") IF_FEATURE_WATCHLET_OPTIONS("[-1qv] [-t SEC] ")
 //usage:	IF_FEATURE_WATCHLET_GLOBS("[-x GLOB]... [-I GLOB]... ")
 //usage:	IF_FEATURE_WATCHLET_DAEMON("[-dS] [-n FD] [-P PIDFILE] ")
 //usage:#define watchlet_events_usage
@@ -182,6 +199,9 @@
 //usage:	IF_FEATURE_WATCHLET_TREE(
 //usage:     "\n"
 //usage:     "\n	-r	Watch everything below PATH; EVENTS ends in / for directories"
+//usage:	IF_FEATURE_WATCHLET_FOLLOW(
+//usage:     "\n	-F	Follow the name: PATH may be missing, or be replaced"
+//usage:	)
 //usage:     "\n	-i	First report what is there, then '.'"
 //usage:     "\n	-p	Report a move as one y, with the old path as last word"
 //usage:	)
@@ -273,6 +293,10 @@
 # undef CONFIG_WATCHLET_MAX_GLOBS
 # define CONFIG_WATCHLET_MAX_GLOBS 1
 #endif
+#if !ENABLE_FEATURE_WATCHLET_FOLLOW
+# undef CONFIG_WATCHLET_MAX_STEPS
+# define CONFIG_WATCHLET_MAX_STEPS 1
+#endif
 
 /* The index of a slot. 0 is no slot. */
 #if CONFIG_WATCHLET_MAX_WATCHES < 0x10000
@@ -293,6 +317,9 @@ enum {
 		? CONFIG_WATCHLET_MAX_PATHS : CONFIG_WATCHLET_MAX_WATCHES,
 	MAX_WATCHES = CONFIG_WATCHLET_MAX_WATCHES,
 	MAX_GLOBS = CONFIG_WATCHLET_MAX_GLOBS,
+	MAX_STEPS = CONFIG_WATCHLET_MAX_STEPS,
+	/* symlinks on the way to a PATH, as for the kernel (man 7 path_resolution) */
+	MAX_LINKS = 40,
 	RULES = 1,
 	HASH_SIZE = FILL16(CONFIG_WATCHLET_MAX_WATCHES | 63) + 1,
 	HASH_START = 64,
@@ -358,6 +385,11 @@ static const char bit_letters[LETTERS] ALIGN1 =
 /* what comes and goes in a directory: the engine of -r must hear it of each */
 #define MASK_NAMES    (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
 #define MASK_TREE     (MASK_NAMES | IN_ONLYDIR)
+/* a directory on the way to a PATH of -F must tell of names, and of itself */
+#define MASK_STEP     (MASK_TREE | IN_MOVE_SELF | IN_DELETE_SELF | IN_MASK_ADD)
+#define MASK_SELF     (IN_MOVE_SELF | IN_DELETE_SELF | IN_UNMOUNT | IN_IGNORED)
+/* what had the name has it no more, whatever has it now */
+#define MASK_GONE     (IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_IGNORED)
 /* Set by us in a MOVED_TO whose MOVED_FROM was handled: .cookie is its wd then;
  * and in the MOVE_SELF that belongs to them. */
 #define IN_PAIRED     0x08000000u
@@ -366,11 +398,13 @@ static const char bit_letters[LETTERS] ALIGN1 =
  * belongs to a rule. */
 #define OPT_LETTERS "" \
 	IF_FEATURE_WATCHLET_TREE("r" "i" "p") \
+	IF_FEATURE_WATCHLET_FOLLOW("F") \
 	IF_FEATURE_WATCHLET_OPTIONS("1" "q" "v" "t") \
 	IF_FEATURE_WATCHLET_GLOBS("x" "I") \
 	IF_FEATURE_WATCHLET_DAEMON("d" "S" "n" "P")
 enum {
 	IF_FEATURE_WATCHLET_TREE(OPTBIT_r, OPTBIT_i, OPTBIT_p,)
+	IF_FEATURE_WATCHLET_FOLLOW(OPTBIT_F,)
 	IF_FEATURE_WATCHLET_OPTIONS(OPTBIT_1, OPTBIT_q, OPTBIT_v, OPTBIT_t,)
 	IF_FEATURE_WATCHLET_GLOBS(OPTBIT_x, OPTBIT_I,)
 	IF_FEATURE_WATCHLET_DAEMON(OPTBIT_d, OPTBIT_S, OPTBIT_n, OPTBIT_P,)
@@ -378,6 +412,7 @@ enum {
 	OPT_r = IF_FEATURE_WATCHLET_TREE((1 << OPTBIT_r)) + 0,
 	OPT_i = IF_FEATURE_WATCHLET_TREE((1 << OPTBIT_i)) + 0,
 	OPT_p = IF_FEATURE_WATCHLET_TREE((1 << OPTBIT_p)) + 0,
+	OPT_F = IF_FEATURE_WATCHLET_FOLLOW((1 << OPTBIT_F)) + 0,
 	OPT_1 = IF_FEATURE_WATCHLET_OPTIONS((1 << OPTBIT_1)) + 0,
 	OPT_q = IF_FEATURE_WATCHLET_OPTIONS((1 << OPTBIT_q)) + 0,
 	OPT_v = IF_FEATURE_WATCHLET_OPTIONS((1 << OPTBIT_v)) + 0,
@@ -411,6 +446,24 @@ struct path {
 	uint16_t len;           /* bytes of name */
 	uint16_t opts;          /* of its rule */
 	uint16_t rule;          /* which one of G.rules */
+	/* the rest is for -F */
+	uint32_t walked;        /* place in the event stream of the last walk */
+	uint8_t follow;         /* F_... */
+};
+
+/* path.follow */
+enum {
+	F_THERE = 1 << 0,       /* something has the name */
+	F_X     = 1 << 1,       /* x was told, and is true yet */
+	F_STEP  = 1 << 2,       /* . was told, and nothing was listed since */
+};
+
+/* With -F: a directory on the way to a PATH, and the name that leads on */
+struct step {
+	int wd;
+	uint32_t hash;          /* of the name */
+	uint16_t path;          /* on whose way; 0: free */
+	smallint old;           /* not on it any more? */
 };
 
 /* A place that is watched, or is to be. */
@@ -498,6 +551,13 @@ struct globals {
 	unsigned records;
 	unsigned overflows;
 	unsigned runs;
+	/* of -F */
+	int mounts;             /* descriptor + 1 of /proc/self/mountinfo; 0: none */
+	smallint mounts_changed;
+	smallint found_dir;     /* by the last walk */
+	unsigned steps_used;    /* ever */
+	unsigned missing_at;    /* step + 1 whose name the last walk found missing, as last of PATH */
+	int trouble;            /* why the last walk could not watch: errno, -1: G.steps is full */
 	/* the inotifywait face, see there */
 	smallint raw;           /* it is the one */
 	smallint held;          /* "Watches established." comes before all output */
@@ -517,6 +577,7 @@ struct globals {
 	const char *globs[MAX_GLOBS];
 	char glob_kind[MAX_GLOBS]; /* 'x' or 'I' */
 	struct path paths[MAX_PATHS + 1];
+	struct step steps[MAX_STEPS];
 	struct watch watches[MAX_WATCHES + 1];
 	idx_t wd_heads[HASH_SIZE];
 	idx_t name_heads[ENABLE_FEATURE_WATCHLET_TREE ? HASH_SIZE : 1];
@@ -1058,23 +1119,30 @@ static void take_signal(void)
  * "inotifyd - FILE | head -n0" is used to wait for the first event. */
 static int sleep_for(int fd, int events, int ms)
 {
-	struct pollfd pfd[SIGNAL_FD ? 3 : 2];
+	struct pollfd pfd[ENABLE_FEATURE_WATCHLET_FOLLOW ? 4 : SIGNAL_FD ? 3 : 2];
 	int n;
 
 	pfd[0].fd = fd;
 	pfd[0].events = events;
 	pfd[1].fd = G.reader - 1;
 	pfd[1].events = 0;
-	if (SIGNAL_FD) {
-		pfd[2].fd = G.signal_fd;
+	if (SIGNAL_FD || ENABLE_FEATURE_WATCHLET_FOLLOW) {
+		pfd[2].fd = SIGNAL_FD ? G.signal_fd : -1;
 		pfd[2].events = POLLIN;
+	}
+	if (ENABLE_FEATURE_WATCHLET_FOLLOW) {
+		pfd[3].fd = G.mounts - 1;
+		pfd[3].events = POLLPRI;
 	}
 	n = poll(pfd, sizeof(pfd) / sizeof(pfd[0]), ms);
 	if (n > 0 && (pfd[1].revents & (POLLERR | POLLHUP))) {
 		die_by(SIGPIPE); /* as if we had written */
 	}
-	if (SIGNAL_FD && n > 0) {
-		if (pfd[2].revents) {
+	if ((SIGNAL_FD || ENABLE_FEATURE_WATCHLET_FOLLOW) && n > 0) {
+		if (ENABLE_FEATURE_WATCHLET_FOLLOW && pfd[3].revents) {
+			G.mounts_changed = 1; /* is said once */
+		}
+		if (SIGNAL_FD && pfd[2].revents) {
 			take_signal();
 		}
 		if (!pfd[0].revents) {
@@ -1444,13 +1512,19 @@ static idx_t kid_of(idx_t parent, const char *name)
 	return w;
 }
 
-/* Does any slot have this wd? */
+/* Does any slot, or step, have this wd? */
 static int wd_in_use(int wd)
 {
 	idx_t w;
+	unsigned i;
 
 	for (w = *wd_head(wd); w != 0; w = G.watches[w].wd_next) {
 		if (G.watches[w].wd == wd) {
+			return 1;
+		}
+	}
+	for (i = 0; ENABLE_FEATURE_WATCHLET_FOLLOW && i < G.steps_used; i++) {
+		if (G.steps[i].path != 0 && G.steps[i].wd == wd) {
 			return 1;
 		}
 	}
@@ -1738,12 +1812,12 @@ static uint32_t tree_mask(idx_t root)
 	return mask | IN_MASK_ADD;
 }
 
-/* Tells that the entry name in the directory of slot w is there, but can't be
- * watched. why: NULL for errno, or what to say; limit: the table that is full,
+/* Tells that the entry name in the directory of slot w, or (NULL) the PATH w, is
+ * there, but can't be watched. why: NULL for errno, or what to say; limit: the table that is full,
  * how large it is, and its bit of said_full: these are said once. */
 static void unwatchable(idx_t w, const char *name, const char *why, unsigned limit, int bit)
 {
-	char *path = entry_path(G.entry, w, name);
+	char *path = name ? entry_path(G.entry, w, name) : path_of(w);
 
 	if (!path) {
 		tell(w, IN_Q_OVERFLOW, NULL, NULL);
@@ -2280,8 +2354,10 @@ static void lose_path(idx_t root)
 	int wd = G.watches[root].wd;
 
 	tell(root, IN_IGNORED, NULL, NULL);
-	end_path(root);
-	unwatch(wd);
+	if (!has_opt(root, OPT_F)) {
+		end_path(root);
+		unwatch(wd);
+	}
 }
 
 /* Looks at PATH root: lists it, or with -i tells of it if it isn't a
@@ -2290,28 +2366,45 @@ static void look_at_path(idx_t root)
 {
 	unsigned how = G.watches[root].flags & W_SCAN;
 	int quiet = how && !has_opt(root, OPT_i);
+	int absent = has_opt(root, OPT_F) && !(G.paths[root].follow & F_THERE);
+	int error = 0;
 
+	leave();
+	if (!absent && !go_to_path(root)) {
+		error = errno;
+		if (has_opt(root, OPT_F) && error != ENOTDIR && error != ELOOP && later(root)) {
+			return; /* the event that says so is on its way */
+		}
+	}
 	kids_to_limbo(root);
 	not_todo(root);
 	G.watches[root].flags &= ~W_QUIET;
 	if (quiet) {
 		G.watches[root].flags |= W_QUIET;
 	}
-	leave();
-	if (go_to_path(root)) {
+	if (absent) {
+		if (!quiet) {
+			tell(root, IN_DELETE | IN_MOVED_FROM, NULL, NULL);
+		}
+		return;
+	}
+	if (!error) {
 		G.watches[root].seen = stream_end();
 		list(root, at_fd(), how);
 		return;
 	}
-	if (errno == ENOTDIR || errno == ELOOP) {
-		/* a file, or with L a symlink; G.path has it still */
+	if (error == ENOTDIR || error == ELOOP) {
+		/* a file, or with L a symlink */
 		struct stat st;
 
-		if (!quiet && lstat(G.path, &st) == 0) {
+		if (!quiet && fstatat(AT_FDCWD, path_of(root), &st, G.paths[root].mask
+			& IN_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0) == 0
+		) {
 			tell(root, found_mask(IFTODT(st.st_mode)), NULL, NULL);
 		}
 		return;
 	}
+	errno = error;
 	bb_simple_perror_msg(path_of(root));
 	lose_path(root);
 }
@@ -2325,7 +2418,15 @@ static void scan_done(void)
 	for (root = 1; root <= G.paths_used; root++) {
 		mask = has_opt(root, OPT_i) ? IN_STEP
 			: G.overflowed && has_opt(root, OPT_r) ? IN_Q_OVERFLOW : 0;
-		if (mask && G.watches[root].wd >= 0) {
+		if (ENABLE_FEATURE_WATCHLET_FOLLOW && has_opt(root, OPT_F)) {
+			if (G.paths[root].follow & F_STEP) {
+				mask = 0;
+			}
+			G.paths[root].follow |= F_STEP;
+		} else if (G.watches[root].wd < 0) {
+			mask = 0;
+		}
+		if (mask) {
 			tell(root, mask, NULL, NULL);
 		}
 	}
@@ -2366,6 +2467,283 @@ static int scan(void)
 	G.in_front = 0;
 	leave();
 	return done;
+}
+
+/* ===== Following names =====
+ * With -F a PATH is a name, whatever has it. walk() resolves it as the kernel
+ * would, and watches every directory on the way for the name in it that leads
+ * on: a step. It watches first and looks then, so what changes behind it is an
+ * event of a step, and the PATH is walked anew. Touches G.steps and the slots of
+ * PATHs; what is below them is left to the scanner.
+ */
+
+/* Does errno say that there is nothing of that name? */
+static int is_missing(void)
+{
+	return !ENABLE_FEATURE_WATCHLET_OPTIONS /* small, and wrong only in a message */
+		|| errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG;
+}
+
+/* The way to PATH root leads over name in the working directory. Returns the
+ * number of the step + 1, 0 if it can't be watched. */
+static unsigned add_step(idx_t root, const char *name)
+{
+	uint32_t hash = name_hash(0, name);
+	unsigned i, at = G.steps_used;
+	int wd = inotify_add_watch(G.fd, ".", MASK_STEP);
+	struct step *s;
+
+	if (wd < 0) {
+		G.trouble = errno;
+		return 0;
+	}
+	for (i = 0; i < G.steps_used; i++) {
+		s = &G.steps[i];
+		if (s->path == root && s->wd == wd && s->hash == hash) {
+			at = i;
+			break;
+		}
+		if (s->path == 0) {
+			at = i;
+		}
+	}
+	if (at == MAX_STEPS) {
+		unwatch(wd);
+		G.trouble = -1;
+		return 0;
+	}
+	if (at == G.steps_used) {
+		G.steps_used++;
+	}
+	s = &G.steps[at];
+	s->wd = wd;
+	s->hash = hash;
+	s->path = root;
+	s->old = 0;
+	return at + 1;
+}
+
+/* Resolves PATH root from its first component on, and watches all of the way,
+ * and what is at its end. Changes the working directory. Returns the wd of what
+ * has the name; -1: nothing; -2: something that can't be watched. */
+static int walk(idx_t root)
+{
+	struct path *p = &G.paths[root];
+	char *rest = G.entry + sizeof(G.entry) - 1 - p->len;
+	char *name;
+	unsigned links = 0, at = 0;
+	int more, fd, n, start = 1, wd = -1;
+	struct stat st;
+
+	memcpy(rest, p->name, p->len);
+	rest[p->len] = '\0';
+	leave();
+	G.away = 1;
+	for (;;) {
+		if (start && *rest == '/') {
+			chdir("/");
+		}
+		start = 0;
+		while (*rest == '/') {
+			rest++;
+		}
+		name = rest;
+		rest = strchrnul(name, '/');
+		more = !!*rest;
+		*rest = '\0';
+		rest += more;
+		if (!*name) {
+			name = (char *)".";
+			break;
+		}
+		if (LONE_CHAR(name, '.')) {
+			continue;
+		}
+		at = add_step(root, name);
+		if (strcmp(name, "..") != 0) {
+			n = readlink(name, G.entry, name - G.entry);
+			if (n >= 0 && (more || !(p->mask & IN_DONT_FOLLOW))) {
+				/* what it says is put in front of the rest */
+				if (n == name - G.entry || ++links > MAX_LINKS) {
+					return -1;
+				}
+				if (more) {
+					*--rest = '/';
+				}
+				rest -= n;
+				memmove(rest, G.entry, n);
+				start = 1;
+				continue;
+			}
+			if (!more) {
+				break;
+			}
+		}
+		fd = open(name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0) {
+			goto absent;
+		}
+		n = fchdir(fd);
+		close(fd);
+		if (n != 0) {
+			goto absent;
+		}
+	}
+	n = inotify_add_watch(G.fd, name, (tree_mask(root) & ~IN_ONLYDIR)
+		| (p->mask & IN_ONLYDIR) | IN_DONT_FOLLOW | IN_MOVE_SELF | IN_DELETE_SELF);
+	if (n >= 0) {
+		/* if this is another file by now, an event says so */
+		lstat(name, &st);
+		p->dev = st.st_dev;
+		p->ino = st.st_ino;
+		G.found_dir = S_ISDIR(st.st_mode);
+		return n;
+	}
+	if (!is_missing()) {
+		G.trouble = errno;
+		wd = -2;
+	} else if (errno == ENOENT) {
+		G.missing_at = at;
+	}
+ absent:
+	if (errno == EACCES) {
+		/* until somebody changes its mode */
+		inotify_add_watch(G.fd, ".", IN_ATTRIB | IN_MASK_ADD);
+	}
+	return wd;
+}
+
+/* Something may have changed about PATH root: finds out what has the name now,
+ * and tells. mask: of the event that says so; IN_STEP: none, this is the start.
+ * step: the number + 1 of the step whose name the event is about. */
+static void follow(idx_t root, uint32_t mask, unsigned step)
+{
+	struct path *p = &G.paths[root];
+	int was = p->follow & F_THERE;
+	int old = G.watches[root].wd;
+	int wd, now, gone, came, flash;
+	unsigned i;
+
+	if (G.mounts == 0) {
+		/* it may take a while until there is a /proc */
+		G.mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) + 1;
+	}
+	/* events that are older say nothing that the walk doesn't see */
+	p->walked = stream_end();
+	for (i = 0; i < G.steps_used; i++) {
+		G.steps[i].old = (G.steps[i].path == root);
+	}
+	G.missing_at = 0;
+	G.trouble = 0;
+	wd = walk(root);
+	leave();
+	now = (wd != -1);
+	if (wd < 0) {
+		wd = -1;
+	}
+	gone = was && (!now || (mask & MASK_GONE));
+	came = now && (!was || gone || wd != old);
+	/* It came, and had gone when it was looked for. */
+	flash = !was && !now && step != 0 && step == G.missing_at && (mask & (IN_CREATE | IN_MOVED_TO));
+	if (gone || came) {
+		kids_to_limbo(root);
+		not_todo(root);
+		unlink_wd(root);
+		if (wd >= 0) {
+			G.watches[root].wd = wd;
+			link_wd(root);
+		}
+		p->follow ^= was ^ now;
+	}
+	/* only now, since what leaves one place may have another */
+	for (i = 0; i < G.steps_used; i++) {
+		if (G.steps[i].old) {
+			G.steps[i].old = 0;
+			G.steps[i].path = 0;
+			unwatch(G.steps[i].wd);
+		}
+	}
+	unwatch(old);
+	if (!(mask & IN_STEP)) {
+		if (gone) {
+			tell(root, IN_DELETE | IN_MOVED_FROM, NULL, NULL);
+		}
+		if (came || flash) {
+			tell(root, IN_CREATE | IN_MOVED_TO, NULL, NULL);
+		}
+		if (flash) {
+			tell(root, IN_DELETE | IN_MOVED_FROM, NULL, NULL);
+		}
+	}
+	if (G.trouble == 0) {
+		p->follow &= ~F_X;
+	} else if (!(p->follow & F_X)) {
+		p->follow |= F_X;
+		errno = G.trouble;
+		unwatchable(root, NULL, G.trouble < 0 ? "WATCHLET_MAX_STEPS" : NULL, MAX_STEPS, 8);
+	}
+	if (came && G.found_dir && has_opt(root, OPT_r | OPT_i)) {
+		/* what is in it is news; at the start only with -i */
+		p->follow &= ~F_STEP;
+		set_todo(root, (mask & IN_STEP) || has_opt(root, OPT_i) ? W_SCAN : 0);
+	}
+}
+
+/* What an event says about the ways to PATHs */
+static void follow_event(const struct inotify_event *ev)
+{
+	uint32_t about = ev->len ? MASK_NAMES | IN_ATTRIB : MASK_SELF;
+	uint32_t hash;
+	unsigned i;
+
+	if (!(ev->mask & about)) {
+		return;
+	}
+	hash = name_hash(0, ev->name);
+	for (i = 0; i < G.steps_used; i++) {
+		const struct step *s = &G.steps[i];
+
+		if (s->path != 0 && s->wd == ev->wd
+		 && (ev->len == 0 || s->hash == hash)
+		 && !older_than(G.paths[s->path].walked)
+		) {
+			/* what goes away itself is told by the directory it was in */
+			follow(s->path, ev->len ? ev->mask : 0, i + 1);
+		}
+	}
+}
+
+/* What is mounted has changed: goes all ways anew. Directories below a PATH may
+ * be covered, or not any more. */
+static void follow_mounts(void)
+{
+	idx_t root, w;
+
+	if (stream_end() != G.read_pos) {
+		return; /* first the events that are there */
+	}
+	G.mounts_changed = 0;
+	for (root = 1; root <= G.paths_used; root++) {
+		if (!has_opt(root, OPT_F)) {
+			continue;
+		}
+		follow(root, 0, 0);
+		if (!has_opt(root, OPT_r) || !reach(root)) {
+			continue;
+		}
+		for (w = G.paths_used + 1; w <= G.top_used; w++) {
+			idx_t lost = w, up;
+
+			if (root_of(w) != root || G.watches[w].wd < 0 || reach(w)) {
+				continue;
+			}
+			while ((up = G.watches[lost].parent) != root && !reach(up)) {
+				lost = up;
+			}
+			doubt(lost);
+		}
+	}
+	leave();
 }
 
 /* ===== Events ===== */
@@ -2621,7 +2999,10 @@ static void overflow(void)
 	G.said_full = 0;
 	G.overflowed = 1;
 	for (w = 1; w <= G.paths_used; w++) {
-		if (G.watches[w].wd < 0) {
+		if (has_opt(w, OPT_F)) {
+			follow(w, 0, 0);
+			G.paths[w].follow &= ~F_STEP;
+		} else if (G.watches[w].wd < 0) {
 			continue;
 		}
 		if (has_opt(w, OPT_r | OPT_i)) {
@@ -2634,7 +3015,7 @@ static void overflow(void)
 			}
 		}
 		tell(w, IN_Q_OVERFLOW, NULL, NULL);
-		if (!has_opt(w, OPT_r | OPT_i)) {
+		if (!has_opt(w, OPT_r | OPT_i | OPT_F)) {
 			/* its x may be among what was lost */
 			int wd = inotify_add_watch(G.fd, path_of(w), G.paths[w].mask | IN_MASK_ADD);
 
@@ -2833,6 +3214,14 @@ static void handle_event(void)
 				if (has_opt(root, OPT_r) && (mask & IN_ISDIR) && !IS_INOTIFYWAIT) {
 					mask &= ~MASK_READS;
 				}
+				if (has_opt(root, OPT_F)) {
+					/* who knows of mounts tells of them by n y d m */
+					tell(w, mask & ~(MASK_SELF & ~(G.mounts ? 0 : IN_UNMOUNT)), NULL, NULL);
+					if (mask & MASK_SELF) {
+						follow(root, mask & ~MASK_NAMES, 0);
+					}
+					continue;
+				}
 				tell(w, mask, ev->len ? ev->name : NULL, NULL);
 				if (mask & IN_IGNORED) {
 					end_path(w);
@@ -2865,6 +3254,10 @@ static void handle_event(void)
 			}
 			moved(&a, &b, mask);
 		}
+	}
+	if (ENABLE_FEATURE_WATCHLET_FOLLOW && G.steps_used != 0) {
+		G.pos = pos;
+		follow_event(ev);
 	}
 	if (IS_INOTIFYWAIT) {
 		G.repeated = 0;
@@ -2938,6 +3331,9 @@ static void loop(void)
 			}
 			handle_event();
 			G.cur = (char *)event_after((struct inotify_event *)G.cur);
+		}
+		if (ENABLE_FEATURE_WATCHLET_FOLLOW && G.mounts_changed) {
+			follow_mounts();
 		}
 	}
 }
@@ -3048,7 +3444,21 @@ static int is_inotifyd(void)
 
 static uint32_t default_mask(unsigned opts)
 {
-	return opts & OPT_r ? MASK_EVENTS & ~MASK_READS : MASK_EVENTS;
+	return opts & (OPT_r | OPT_F) ? MASK_EVENTS & ~MASK_READS : MASK_EVENTS;
+}
+
+/* The bit of a letter of a MASK; 0 if it is none */
+static uint32_t letter_bit(char c)
+{
+	uint32_t bit = 0;
+	unsigned i;
+
+	for (i = 0; i < LETTERS; i++) {
+		if (bit_letters[i] == c) {
+			bit = 1u << i;
+		}
+	}
+	return bit & ~IN_STEP;
 }
 
 /* The bits of the MASK s, which arg ends with; opts: of its rule. */
@@ -3057,31 +3467,46 @@ static uint32_t parse_mask(const char *s, const char *arg, unsigned opts)
 	uint32_t mask = 0;
 
 	for (; *s; s++) {
-		uint32_t bit = 0;
-		unsigned i;
+		uint32_t bit = letter_bit(*s);
 
-		for (i = 0; i < LETTERS; i++) {
-			if (bit_letters[i] == *s) {
-				bit = 1u << i;
-			}
-		}
 		mask |= bit;
-		if (ENABLE_WATCHLET && (bit == 0 || bit == IN_STEP) && *s != ':' && !is_inotifyd()) {
+		if (ENABLE_WATCHLET && bit == 0 && *s != ':' && !is_inotifyd()) {
 			bb_error_msg_and_die("unknown letter '%c' in the mask of %s", *s, arg);
 		}
 	}
-	mask &= ~IN_STEP;
 	if (ENABLE_FEATURE_WATCHLET_OPTIONS && mask && !(mask & MASK_LETTERS)) {
 		mask |= default_mask(opts); /* nothing but flags */
 	}
 	return mask;
 }
 
-/* Does errno say that there is nothing of that name? */
-static int is_missing(void)
+/* Where the PATH of arg ends, with -F: it need not exist. */
+static char *end_of_name(char *arg)
 {
-	return !ENABLE_FEATURE_WATCHLET_OPTIONS /* small, and wrong only in a message */
-		|| errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG;
+	struct stat st;
+	char *end = arg + strlen(arg);
+	char *colon = strrchr(arg, ':');
+	const char *s;
+
+	if (!colon || lstat(arg, &st) == 0) {
+		return end;
+	}
+	for (s = colon + 1; *s && letter_bit(*s) != 0; s++) {
+		continue;
+	}
+	if (*s) {
+		/* part of the name, unless what is before it is there */
+		*colon = '\0';
+		if (lstat(arg, &st) != 0) {
+			*colon = ':';
+			return end;
+		}
+		*colon = ':';
+	}
+	if (colon > arg && colon[-1] == ':') {
+		colon--;
+	}
+	return colon;
 }
 
 /* Another PATH, of len bytes, for rule number rule; it is watched as wd, with the
@@ -3098,7 +3523,7 @@ static void new_path(const char *name, unsigned len, unsigned rule, uint32_t mas
 	p->name = name;
 	p->len = len;
 	G.paths_left++;
-	if (ENABLE_FEATURE_WATCHLET_OPTIONS && (mask & IN_MASK_ADD)) {
+	if (ENABLE_FEATURE_WATCHLET_OPTIONS && (mask & IN_MASK_ADD) && !(opts & OPT_F)) {
 		idx_t other = next_watch(wd, 0);
 
 		p->mask |= G.paths[other].mask;
@@ -3108,8 +3533,12 @@ static void new_path(const char *name, unsigned len, unsigned rule, uint32_t mas
 
 		p->opts = opts;
 		p->rule = rule;
-		G.watches[w].wd = wd;
-		link_wd(w);
+		if (opts & OPT_F) {
+			follow(w, IN_STEP, 0);
+		} else {
+			G.watches[w].wd = wd;
+			link_wd(w);
+		}
 		if (opts & (OPT_r | OPT_i)) {
 			set_todo(w, W_SCAN);
 		}
@@ -3125,9 +3554,19 @@ static void add_path(char *arg, unsigned rule)
 	unsigned opts = G.rules[rule].opts;
 	char *colon = arg + strlen(arg);
 	uint32_t mask = default_mask(opts);
-	int wd;
+	int wd = -1;
 
-	for (;;) {
+	if (opts & OPT_F) {
+		colon = end_of_name(arg);
+		if (colon[0] && colon[1]) {
+			mask = parse_mask(colon + 1, arg, opts);
+		}
+		if (colon - arg >= PATH_MAX) {
+			errno = ENAMETOOLONG;
+			inotify_msg_and_die(arg);
+		}
+	}
+	while (!(opts & OPT_F)) {
 		char was = *colon;
 		char *before;
 
@@ -3851,6 +4290,7 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_WATCHES < 1 || CONFIG_WATCHLET_MAX_WATCHES > 1000000);
 	BUILD_BUG_ON(CONFIG_WATCHLET_NAMES_KB > 65535);
 	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_GLOBS > 255);
+	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_STEPS > 65535);
 	BUILD_BUG_ON(CONFIG_WATCHLET_EVENT_BUF < 1024 || CONFIG_WATCHLET_EVENT_BUF > 65536);
 
 	INIT_G();

@@ -5,6 +5,7 @@
  *	                                    run PROG with signal number N default (=),
  *	                                    ignored (-) or blocked (+)
  *	op uid N PROG ARG...                run PROG as user and group N, with no others
+ *	op replace N FILE                   replace FILE N times by a rename; it has 1 to N
  *	op instances N PROG ARG...          hold N inotify instances while PROG runs
  */
 #define _GNU_SOURCE
@@ -65,6 +66,23 @@ static int instances(int n, char **argv)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+static int replace(int n, const char *file)
+{
+	char text[16], new[256];
+	int i, fd;
+
+	snprintf(new, sizeof(new), "%s.new", file);
+	for (i = 1; i <= n; i++) {
+		int len = snprintf(text, sizeof(text), "%d\n", i);
+
+		fd = open(new, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+		if (fd < 0 || write(fd, text, len) != len || close(fd) < 0
+		 || rename(new, file) < 0)
+			return die(file);
+	}
+	return 0;
+}
+
 static int uid(int id, char **argv)
 {
 	if (setgroups(0, NULL) < 0 || setgid(id) < 0 || setuid(id) < 0)
@@ -80,6 +98,8 @@ int main(int argc, char **argv)
 			return die("renameat2");
 		return 0;
 	}
+	if (argc == 4 && strcmp(argv[1], "replace") == 0)
+		return replace(atoi(argv[2]), argv[3]);
 	if (argc > 2 && strcmp(argv[1], "signals") == 0)
 		return signals(argv + 2);
 	if (argc > 3 && strcmp(argv[1], "uid") == 0)
