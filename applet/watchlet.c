@@ -272,6 +272,7 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <poll.h>
 #include <syslog.h>
 #if ENABLE_FEATURE_WATCHLET_REGEX
@@ -304,6 +305,13 @@ typedef uint16_t idx_t;
 #else
 typedef uint32_t idx_t;
 #endif
+
+/* A place in the stream of events, in bytes. It wraps: see age_looks(). Small
+ * only in a test of that. */
+#ifndef WATCHLET_POS
+# define WATCHLET_POS uint32_t
+#endif
+typedef WATCHLET_POS pos_t;
 
 /* The next power of two, for up to 2^20 */
 #define FILL1(n) ((n) | (n) >> 1)
@@ -342,6 +350,9 @@ enum {
 	/* some signals come through a descriptor */
 	SIGNAL_FD = ENABLE_FEATURE_WATCHLET_FIGURES,
 };
+
+/* Of two places in the stream, one is later if it is less than this ahead. */
+#define POS_HALF ((pos_t)-1 / 2)
 
 /* ===== Event and option tables ===== */
 
@@ -477,7 +488,7 @@ struct watch {
 	idx_t kids;             /* slots whose parent this is */
 	uint16_t flags;         /* W_... */
 	uint32_t name;          /* where in G.names */
-	uint32_t seen;          /* place in the event stream of the last look */
+	pos_t seen;             /* place in the event stream of the last look */
 };
 
 /* watch.flags. A slot in limbo has left its place (so has all below it), and
@@ -532,9 +543,9 @@ struct globals {
 	unsigned hash_mask;
 	unsigned scan_left;     /* slots with W_SCAN in the work queue */
 	unsigned names_used, names_dead; /* bytes */
-	uint32_t read_pos;      /* bytes of events read so far */
-	uint32_t horizon;       /* read_pos of the end of the queue, at the last look */
-	uint32_t pos;           /* ... of the event that is being handled */
+	pos_t read_pos;         /* bytes of events read so far */
+	pos_t horizon;          /* read_pos of the end of the queue, at the last look */
+	pos_t pos;              /* ... of the event that is being handled */
 	int self_wd;            /* the directory that the move that is handled has moved; or -1 */
 	smallint prints;        /* there are lines on stdout */
 	smallint is_ready;
@@ -1778,7 +1789,7 @@ enum {
 /* The place in the stream of events where the kernel's queue ends now: events
  * before it are older than this call, those after it are newer. Both the bytes
  * that were read and those that FIONREAD tells count (man 7 inotify). */
-static uint32_t stream_end(void)
+static pos_t stream_end(void)
 {
 	int n = 0;
 
@@ -1793,9 +1804,9 @@ static uint32_t next_pos(void)
 }
 
 /* Was the event that is being handled queued before place pos of the stream? */
-static int older_than(uint32_t pos)
+static int older_than(pos_t pos)
 {
-	return (int32_t)(G.pos - pos) < 0;
+	return (pos_t)(G.pos - pos) > POS_HALF;
 }
 
 /* The mask the kernel gets for a directory below PATH root. */
@@ -2182,7 +2193,7 @@ static void look(idx_t w)
 	idx_t root = root_of(w);
 	idx_t known;
 	unsigned how = G.watches[w].flags & (W_SCAN | W_NEWS);
-	uint32_t end;
+	pos_t end;
 	char name[NAME_MAX + 1];
 	int fd, wd;
 
@@ -3027,6 +3038,23 @@ static void overflow(void)
 	}
 }
 
+/* A look of long ago would seem to be one to come when the stream has gone on by
+ * half of the range of pos_t. So each quarter of it all looks that are older than an
+ * eighth are said to be no older than that. */
+static void age_looks(void)
+{
+	unsigned w;
+
+	for (w = 1; w <= G.top_used; w++) {
+		pos_t *seen = &G.watches[w].seen;
+		pos_t age = G.read_pos - *seen;
+
+		if (age <= POS_HALF && age > POS_HALF / 4) {
+			*seen = G.read_pos - POS_HALF / 4;
+		}
+	}
+}
+
 /* Reads what the kernel's queue holds, behind what is left in G.events.
  * Returns 0 when it is empty. */
 static int read_more(void)
@@ -3047,7 +3075,12 @@ static int read_more(void)
 	}
 	G.end += n;
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
+		pos_t before = G.read_pos;
+
 		G.read_pos += n;
+		if ((before ^ G.read_pos) > POS_HALF / 2) {
+			age_looks();
+		}
 	}
 	return 1;
 }
@@ -3167,7 +3200,7 @@ static void handle_event(void)
 	struct inotify_event *ev = (struct inotify_event *)G.cur;
 	struct inotify_event *to = NULL;
 	uint32_t mask = ev->mask;
-	uint32_t pos;
+	pos_t pos;
 	idx_t w, root = 0;
 	int wd = ev->wd;
 
@@ -3547,6 +3580,34 @@ static void new_path(const char *name, unsigned len, unsigned rule, uint32_t mas
 	}
 }
 
+/* Says that what happens at path may not be heard of, if it is on a filesystem
+ * where inotify only tells what this machine does by way of the kernel. */
+static void warn_of_silence(const char *path)
+{
+	static const struct {
+		uint32_t magic;         /* linux/magic.h */
+		char name[8];
+	} silent[] = {
+		{ 0x6969, "nfs" },
+		{ 0xff534d42, "cifs" },
+		{ 0xfe534d42, "smb2" },
+		{ 0x01021997, "9p" },
+		{ 0x65735546, "fuse" },
+		{ 0x9fa0, "proc" },
+	};
+	struct statfs fs;
+	unsigned i;
+
+	if (G.opts & OPT_q || statfs(path, &fs) != 0) {
+		return;
+	}
+	for (i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
+		if (silent[i].magic == (uint32_t)fs.f_type) {
+			bb_error_msg("%s: on %s, where changes may go unheard", path, silent[i].name);
+		}
+	}
+}
+
 /* Watches PATH[:MASK] for rule number rule. The PATH is the longest that
  * exists: all of arg, or what is before one of its colons. */
 static void add_path(char *arg, unsigned rule)
@@ -3576,6 +3637,9 @@ static void add_path(char *arg, unsigned rule)
 		before = strrchr(arg, ':');
 		if (wd < 0 && (!before || !is_missing())) {
 			inotify_msg_and_die(arg);
+		}
+		if (ENABLE_WATCHLET && ENABLE_FEATURE_WATCHLET_OPTIONS && wd >= 0 && !is_inotifyd()) {
+			warn_of_silence(arg);
 		}
 		*colon = was; /* the command line stays as it was */
 		if (wd >= 0) {
