@@ -139,6 +139,15 @@
 //config:	to know of time zones, 10 to 30 kb; a BusyBox with date has that
 //config:	already.
 //config:
+//config:config FEATURE_WATCHLET_RULES
+//config:	bool "A file of rules: -f"
+//config:	default y
+//config:	depends on FEATURE_WATCHLET_TREE
+//config:	help
+//config:	One process for many handlers: each line of a file has options, a
+//config:	PATH, and a PROG with arguments. SIGHUP reads it again; rules that
+//config:	have not changed go on without a gap.
+//config:
 //config:config WATCHLET_MAX_PATHS
 //config:	int "Number of PATHs on the command line"
 //config:	range 1 65535
@@ -176,6 +185,24 @@
 //config:	help
 //config:	12 bytes each. A PATH takes one for each of its components, and for
 //config:	those of each symlink on its way.
+//config:
+//config:config WATCHLET_MAX_RULES
+//config:	int "Number of rules"
+//config:	range 1 1024
+//config:	default 64
+//config:	depends on FEATURE_WATCHLET_RULES
+//config:	help
+//config:	At most half of WATCHLET_MAX_PATHS, since old and new ones stand side
+//config:	by side for a moment.
+//config:
+//config:config WATCHLET_RULES_KB
+//config:	int "Size of the file of rules, in KiB"
+//config:	range 1 1024
+//config:	default 16
+//config:	depends on FEATURE_WATCHLET_RULES
+//config:	help
+//config:	Twice this is kept. Pages that were never used take no memory where
+//config:	there is an MMU.
 //config:
 //config:config WATCHLET_EVENT_BUF
 //config:	int "Bytes of events read at a time"
@@ -221,6 +248,9 @@
 //usage:     "\n	-P FILE	Pidfile"
 //usage:     "\n	-S	Messages to syslog"
 //usage:	)
+//usage:	IF_FEATURE_WATCHLET_RULES(
+//usage:     "\n	-f FILE	Lines of [-rFip] [-x GLOB]... [-I GLOB]... PATH[:MASK] PROG [ARG]..."
+//usage:	)
 //usage:     "\n"
 //usage:     "\n	a accessed	c modified	e metadata changed"
 //usage:     "\n	w written	0 closed	r opened"
@@ -233,10 +263,10 @@
 //usage:     "\n	+ add to the mask of the inode	E not for unlinked children"
 //usage:	)
 //usage:#define watchlet_trivial_usage
-//usage:	watchlet_options_usage "PROG PATH[:MASK]..."
+//usage:	watchlet_options_usage "PROG PATH[:MASK]..." IF_FEATURE_WATCHLET_RULES(" | -f RULES")
 //usage:#define watchlet_full_usage "\n" watchlet_events_usage
 //usage:#define inotifyd_trivial_usage
-//usage:	watchlet_options_usage "PROG PATH[:MASK]..."
+//usage:	watchlet_options_usage "PROG PATH[:MASK]..." IF_FEATURE_WATCHLET_RULES(" | -f RULES")
 //usage:#define inotifyd_full_usage "\n" watchlet_events_usage
 //usage:#define inotifywait_trivial_usage
 //usage:	"[OPTIONS] FILE..."
@@ -298,6 +328,10 @@
 # undef CONFIG_WATCHLET_MAX_STEPS
 # define CONFIG_WATCHLET_MAX_STEPS 1
 #endif
+#if !ENABLE_FEATURE_WATCHLET_RULES
+# define CONFIG_WATCHLET_MAX_RULES 0
+# define CONFIG_WATCHLET_RULES_KB 0
+#endif
 
 /* The index of a slot. 0 is no slot. */
 #if CONFIG_WATCHLET_MAX_WATCHES < 0x10000
@@ -328,7 +362,14 @@ enum {
 	MAX_STEPS = CONFIG_WATCHLET_MAX_STEPS,
 	/* symlinks on the way to a PATH, as for the kernel (man 7 path_resolution) */
 	MAX_LINKS = 40,
-	RULES = 1,
+	MAX_RULES = CONFIG_WATCHLET_MAX_RULES < MAX_PATHS / 2
+		? CONFIG_WATCHLET_MAX_RULES : MAX_PATHS / 2,
+	RULES_SIZE = CONFIG_WATCHLET_RULES_KB * 1024 + 1,
+	/* of one rule */
+	MAX_WORDS = ENABLE_FEATURE_WATCHLET_RULES ? 32 : 1,
+	/* of what is read from the file there are two: the old, the new */
+	HALVES = ENABLE_FEATURE_WATCHLET_RULES ? 2 : 1,
+	RULES = 1 + HALVES * MAX_RULES,
 	HASH_SIZE = FILL16(CONFIG_WATCHLET_MAX_WATCHES | 63) + 1,
 	HASH_START = 64,
 	NAMES_SIZE = CONFIG_WATCHLET_NAMES_KB * 1024 + 1,
@@ -348,7 +389,8 @@ enum {
 	TRIES = 7,
 	LATE_MS = 2,
 	/* some signals come through a descriptor */
-	SIGNAL_FD = ENABLE_FEATURE_WATCHLET_FIGURES,
+	SIGNAL_FD = ENABLE_FEATURE_WATCHLET_FIGURES || ENABLE_FEATURE_WATCHLET_RULES,
+	READY = ENABLE_FEATURE_WATCHLET_DAEMON || ENABLE_FEATURE_WATCHLET_RULES,
 };
 
 /* Of two places in the stream, one is later if it is less than this ahead. */
@@ -412,13 +454,15 @@ static const char bit_letters[LETTERS] ALIGN1 =
 	IF_FEATURE_WATCHLET_FOLLOW("F") \
 	IF_FEATURE_WATCHLET_OPTIONS("1" "q" "v" "t") \
 	IF_FEATURE_WATCHLET_GLOBS("x" "I") \
-	IF_FEATURE_WATCHLET_DAEMON("d" "S" "n" "P")
+	IF_FEATURE_WATCHLET_DAEMON("d" "S" "n" "P") \
+	IF_FEATURE_WATCHLET_RULES("f")
 enum {
 	IF_FEATURE_WATCHLET_TREE(OPTBIT_r, OPTBIT_i, OPTBIT_p,)
 	IF_FEATURE_WATCHLET_FOLLOW(OPTBIT_F,)
 	IF_FEATURE_WATCHLET_OPTIONS(OPTBIT_1, OPTBIT_q, OPTBIT_v, OPTBIT_t,)
 	IF_FEATURE_WATCHLET_GLOBS(OPTBIT_x, OPTBIT_I,)
 	IF_FEATURE_WATCHLET_DAEMON(OPTBIT_d, OPTBIT_S, OPTBIT_n, OPTBIT_P,)
+	IF_FEATURE_WATCHLET_RULES(OPTBIT_f,)
 	OPTBITS,
 	OPT_r = IF_FEATURE_WATCHLET_TREE((1 << OPTBIT_r)) + 0,
 	OPT_i = IF_FEATURE_WATCHLET_TREE((1 << OPTBIT_i)) + 0,
@@ -435,7 +479,11 @@ enum {
 	OPT_n = IF_FEATURE_WATCHLET_DAEMON((1 << OPTBIT_n)) + 0,
 	OPT_P = IF_FEATURE_WATCHLET_DAEMON((1 << OPTBIT_P)) + 0,
 	OPT_DIR = 0x8000,       /* of a PATH of inotifywait: it is a directory */
-	OPTS_WITH_ARG = OPT_t | OPT_x | OPT_I | OPT_n | OPT_P,
+	OPT_f = IF_FEATURE_WATCHLET_RULES((1 << OPTBIT_f)) + 0,
+	OPTS_WITH_ARG = OPT_t | OPT_x | OPT_I | OPT_n | OPT_P | OPT_f,
+	/* those that a rule may have; and what may stand with -f */
+	OPTS_OF_RULE = OPT_r | OPT_i | OPT_p | OPT_F | OPT_x | OPT_I,
+	OPTS_WITH_f = OPT_f | OPT_q | OPT_v | OPT_d | OPT_S | OPT_n | OPT_P,
 };
 
 /* ===== State ===== */
@@ -446,12 +494,20 @@ struct rule {
 	unsigned opts;          /* OPT_r ... */
 	uint16_t globs;         /* the first of its G.globs */
 	uint16_t globs_end;     /* behind the last */
+	/* The rest is for the lines of RULES, which are kept as words with a NUL
+	 * behind each: options, PATH, PROG, ARGs. */
+	const char *text;       /* the first word */
+	char *path;             /* PATH[:MASK] */
+	unsigned line;
+	unsigned words;         /* PROG and its ARGs */
 };
 
 /* A PATH. Slot i of G.watches is its watch. */
 struct path {
 	const char *name;       /* as given; the MASK may follow */
 	uint32_t mask;          /* what its user asked for */
+	smallint scanned;       /* is part of the scan that is going on */
+	uint16_t next_rule;     /* while RULES is read: which new one; 0: none */
 	dev_t dev;              /* of the directory, with -r */
 	ino_t ino;
 	uint16_t len;           /* bytes of name */
@@ -548,7 +604,8 @@ struct globals {
 	pos_t pos;              /* ... of the event that is being handled */
 	int self_wd;            /* the directory that the move that is handled has moved; or -1 */
 	smallint prints;        /* there are lines on stdout */
-	smallint is_ready;
+	smallint is_ready;      /* all watches stand */
+	smallint was_ready;     /* ... and did at least once */
 	smallint in_front;
 	smallint scanning;      /* all that was there is being looked at */
 	smallint limbo;         /* some slots are in limbo */
@@ -585,8 +642,13 @@ struct globals {
 	regex_t regex;
 #endif
 	unsigned globs_used;
-	const char *globs[MAX_GLOBS];
-	char glob_kind[MAX_GLOBS]; /* 'x' or 'I' */
+	const char *globs[HALVES * MAX_GLOBS];
+	char glob_kind[HALVES * MAX_GLOBS]; /* 'x' or 'I' */
+	const char *rules_file; /* of -f */
+	unsigned half;          /* which one is in use, or is read: 0 or 1 */
+	unsigned rules_used;    /* lines that are rules */
+	smallint reload;        /* SIGHUP has come */
+	jmp_buf reload_failed;
 	struct path paths[MAX_PATHS + 1];
 	struct step steps[MAX_STEPS];
 	struct watch watches[MAX_WATCHES + 1];
@@ -602,6 +664,8 @@ struct globals {
 	char events[EVENT_BUF] __attribute__((aligned(8)));
 	char dents[ENABLE_FEATURE_WATCHLET_TREE ? DENTS_BUF : 1] __attribute__((aligned(8)));
 	char names[NAMES_SIZE];
+	char rules_text[HALVES][RULES_SIZE];
+	char where[ENABLE_FEATURE_WATCHLET_RULES ? PATH_MAX + 32 : 1]; /* watchlet: RULES:LINE */
 };
 #define G (*ptr_to_globals)
 /* Is this that face? */
@@ -759,10 +823,17 @@ static void detach_child(char **argv UNUSED_PARAM)
 	_exit(EXIT_SUCCESS);
 }
 
-/* Every watch stands. */
+/* Every watch stands: at start, or after RULES was read again. */
 static void ready(void)
 {
+	if ((G.opts & OPT_f) && (G.opts & OPT_v)) {
+		bb_error_msg("%s: %u rules", G.rules_file, G.rules_used);
+	}
 	G.is_ready = 1;
+	if (!ENABLE_FEATURE_WATCHLET_DAEMON || G.was_ready) {
+		return;
+	}
+	G.was_ready = 1;
 	if (G.opts & OPT_P) {
 		char *s = utoa(G.pid);
 		unsigned len = strlen(s);
@@ -1115,6 +1186,9 @@ static void take_signal(void)
 	if (ENABLE_FEATURE_WATCHLET_FIGURES && info.ssi_signo == SIGUSR1) {
 		print_figures();
 	}
+	if (ENABLE_FEATURE_WATCHLET_RULES && info.ssi_signo == SIGHUP) {
+		G.reload = 1;
+	}
 	/* SIGCHLDs may have been merged, and may be of a child that is not ours */
 	if (pid != 0 && waitpid(pid, &status, WNOHANG) == pid) {
 		G.child = 0;
@@ -1176,6 +1250,9 @@ static void block_signals(void)
 	sigemptyset(&set);
 	for (i = 0; i < sizeof(signals); i++) {
 		sigaddset(&set, signals[i]);
+	}
+	if (G.opts & OPT_f) {
+		sigaddset(&set, SIGHUP);
 	}
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	G.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -1324,8 +1401,9 @@ static void wait_prog(void)
 static void emit(idx_t root, uint32_t mask, const char *file, const char *name, const char *from)
 {
 	char letters[20];
-	char *fields[ROOM_FOR_SHELL + 6];
+	char *fields[ROOM_FOR_SHELL + MAX_WORDS + 5];
 	char **field = fields + ROOM_FOR_SHELL;
+	const struct rule *rule = rule_of(root);
 	const char *letter = bit_letters;
 	char *s = letters;
 	uint32_t bits;
@@ -1340,7 +1418,15 @@ static void emit(idx_t root, uint32_t mask, const char *file, const char *name, 
 		*s++ = '/';
 	}
 	*s = '\0';
-	field[0] = (char *)rule_of(root)->prog;
+	field[0] = (char *)rule->prog;
+	if (ENABLE_FEATURE_WATCHLET_RULES) {
+		unsigned n;
+
+		for (n = 1; n < rule->words; n++) {
+			field[1] = field[0] + strlen(field[0]) + 1;
+			field++;
+		}
+	}
 	field[1] = letters;
 	field[2] = (char *)file;
 	field[3] = (char *)name;
@@ -1354,7 +1440,10 @@ static void emit(idx_t root, uint32_t mask, const char *file, const char *name, 
 	if (ENABLE_FEATURE_WATCHLET_OPTIONS) {
 		G.child_counts = !(mask & IN_STEP);
 	}
-	if (field[0]) {
+	if (rule->prog) {
+		if (ENABLE_FEATURE_WATCHLET_RULES) {
+			flush_lines(); /* of other rules: it may take its time */
+		}
 		run_prog(fields);
 		wait_prog();
 		return;
@@ -1642,14 +1731,21 @@ static void set_todo(idx_t w, unsigned how)
 	if (how & W_SCAN) {
 		G.scan_left++;
 		G.scanning = 1;
+		if (w <= G.paths_used) {
+			G.paths[w].scanned = 1;
+		}
 	}
 	G.watches[w].flags |= W_TODO | how;
 	enqueue(w);
 }
 
-/* Makes a slot free for other use, once it is out of the work queue. */
+/* Makes a slot free for other use, once it is out of the work queue. Those of
+ * PATHs stay theirs. */
 static void recycle(idx_t w)
 {
+	if (ENABLE_FEATURE_WATCHLET_RULES && w <= G.paths_used) {
+		return;
+	}
 	G.watches[w].wd_next = G.free;
 	G.free = w;
 }
@@ -2434,12 +2530,13 @@ static void scan_done(void)
 				mask = 0;
 			}
 			G.paths[root].follow |= F_STEP;
-		} else if (G.watches[root].wd < 0) {
+		} else if (G.watches[root].wd < 0 || !G.paths[root].scanned) {
 			mask = 0;
 		}
 		if (mask) {
 			tell(root, mask, NULL, NULL);
 		}
+		G.paths[root].scanned = 0;
 	}
 	G.overflowed = 0;
 	G.scanning = 0;
@@ -3318,6 +3415,8 @@ static int time_left(void)
 	return G.deadline - now;
 }
 
+static void reload(void);
+
 static void loop(void) NORETURN;
 static void loop(void)
 {
@@ -3339,7 +3438,7 @@ static void loop(void)
 			}
 		}
 		flush_lines();
-		if (ENABLE_FEATURE_WATCHLET_DAEMON && !G.is_ready && !G.scanning) {
+		if (READY && !G.is_ready && !G.scanning) {
 			ready();
 			if (IS_INOTIFYWAIT) {
 				established();
@@ -3367,6 +3466,10 @@ static void loop(void)
 		}
 		if (ENABLE_FEATURE_WATCHLET_FOLLOW && G.mounts_changed) {
 			follow_mounts();
+		}
+		if (ENABLE_FEATURE_WATCHLET_RULES && G.reload) {
+			G.reload = 0;
+			reload();
 		}
 	}
 }
@@ -3412,6 +3515,40 @@ static int parse_fd(const char *arg)
 	return fd;
 }
 
+/* For a rule, who has no use for the usage of the command line, it is short. */
+static void usage_and_die(void) NORETURN;
+static void usage_and_die(void)
+{
+	if (ENABLE_FEATURE_WATCHLET_RULES && applet_name == G.where) {
+		xfunc_die();
+	}
+	bb_show_usage();
+}
+
+/* Is this the face that takes what scripts for BusyBox's applet give? */
+static int is_inotifyd(void)
+{
+	return ENABLE_WATCHLET_INOTIFYD && (!ENABLE_WATCHLET || applet_name[0] == 'i');
+}
+
+/* PROG as it was given */
+static void set_prog(struct rule *rule, char *word)
+{
+	if (!NOT_LONE_DASH(word)) {
+		if (ENABLE_FEATURE_WATCHLET_DAEMON) {
+			G.prints = 1;
+		}
+		if (!is_inotifyd()) {
+			G.reader = STDOUT_FILENO + 1;
+		}
+	} else {
+		rule->prog = word;
+		if (strchr(word, '/') && access(word, X_OK) != 0) {
+			bb_simple_perror_msg_and_die(word);
+		}
+	}
+}
+
 /* Takes the options of rule off argv. Returns what follows them. */
 static char **parse_options(char **argv, struct rule *rule)
 {
@@ -3431,9 +3568,12 @@ static char **parse_options(char **argv, struct rule *rule)
 			arg = strchr(letters, *s);
 			if (!arg) {
 				bb_error_msg("unknown option -%c", *s);
-				bb_show_usage();
+				usage_and_die();
 			}
 			opt = 1 << (arg - letters);
+			if (ENABLE_FEATURE_WATCHLET_RULES && rule->line && !(opt & OPTS_OF_RULE)) {
+				bb_error_msg_and_die("-%c is no option of a rule", *s);
+			}
 			rule->opts |= opt;
 			if (!(opt & OPTS_WITH_ARG)) {
 				continue;
@@ -3441,7 +3581,7 @@ static char **parse_options(char **argv, struct rule *rule)
 			arg = s[1] ? s + 1 : *argv++;
 			if (!arg) {
 				bb_error_msg("option -%c needs an argument", *s);
-				bb_show_usage();
+				usage_and_die();
 			}
 			if (opt == OPT_t) {
 				G.timeout_ms = parse_seconds(arg);
@@ -3452,8 +3592,10 @@ static char **parse_options(char **argv, struct rule *rule)
 				G.ready_fd = parse_fd(arg);
 			} else if (opt == OPT_P) {
 				G.pidfile = arg;
+			} else if (opt == OPT_f) {
+				G.rules_file = arg;
 			} else if (ENABLE_FEATURE_WATCHLET_GLOBS) {
-				if (G.globs_used == MAX_GLOBS) {
+				if (G.globs_used == (G.half + 1) * MAX_GLOBS) {
 					bb_error_msg_and_die("more than %u of -x and -I (WATCHLET_MAX_GLOBS)", MAX_GLOBS);
 				}
 				G.glob_kind[G.globs_used] = *s;
@@ -3467,12 +3609,6 @@ static char **parse_options(char **argv, struct rule *rule)
 	}
 	G.opts |= rule->opts;
 	return argv;
-}
-
-/* Is this the face that takes what scripts for BusyBox's applet give? */
-static int is_inotifyd(void)
-{
-	return ENABLE_WATCHLET_INOTIFYD && (!ENABLE_WATCHLET || applet_name[0] == 'i');
 }
 
 static uint32_t default_mask(unsigned opts)
@@ -3543,15 +3679,24 @@ static char *end_of_name(char *arg)
 }
 
 /* Another PATH, of len bytes, for rule number rule; it is watched as wd, with the
- * mask of its user. */
+ * mask of its user. With -f slots are those that are there for rules. */
 static void new_path(const char *name, unsigned len, unsigned rule, uint32_t mask, int wd)
 {
-	struct path *p = &G.paths[++G.paths_used];
+	idx_t w = 0;
+	struct path *p;
 	unsigned opts = G.rules[rule].opts;
 
-	if (G.paths_used > MAX_PATHS) {
-		bb_error_msg_and_die("%s: more than WATCHLET_MAX_PATHS=%u", name, MAX_PATHS);
+	if (G.opts & OPT_f) {
+		do {
+			w++;
+		} while (G.watches[w].flags & W_USED);
+	} else {
+		w = ++G.paths_used;
+		if (G.paths_used > MAX_PATHS) {
+			bb_error_msg_and_die("%s: more than WATCHLET_MAX_PATHS=%u", name, MAX_PATHS);
+		}
 	}
+	p = &G.paths[w];
 	p->mask = mask;
 	p->name = name;
 	p->len = len;
@@ -3562,8 +3707,18 @@ static void new_path(const char *name, unsigned len, unsigned rule, uint32_t mas
 		p->mask |= G.paths[other].mask;
 	}
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
-		idx_t w = new_watch();
-
+		if (G.opts & OPT_f) {
+			/* the rest of it is as it was left */
+			G.watches[w].flags |= W_USED;
+			G.in_use++;
+			G.last_move[w] = 0;
+			p->ino = 0;
+			p->follow = 0;
+			p->next_rule = rule;
+			G.path_of = 0;
+		} else {
+			new_watch(); /* in turn, so it is w */
+		}
 		p->opts = opts;
 		p->rule = rule;
 		if (opts & OPT_F) {
@@ -3576,7 +3731,7 @@ static void new_path(const char *name, unsigned len, unsigned rule, uint32_t mas
 			set_todo(w, W_SCAN);
 		}
 	} else {
-		G.watches[G.paths_used].wd = wd;
+		G.watches[w].wd = wd;
 	}
 }
 
@@ -4347,6 +4502,263 @@ static void inotifywait_start(char **argv)
 	G.names_used = G.lists;
 }
 
+/* ===== Rules =====
+ * -f RULES. The text of a rule is kept in G.rules_text, what it says in G.rules.
+ * Of all that there are two halves: while the file is read again, the old one is
+ * in use, and stays so if there is any error. A rule has a slot of its own in
+ * G.paths; it keeps that, with its watches, while its options, PATH and MASK are
+ * the same to the byte.
+ */
+
+/* With -f there is nothing else that a rule may say. */
+static void check_rules_options(char **argv)
+{
+	static const char letters[] ALIGN1 = OPT_LETTERS;
+	unsigned others = G.opts & ~OPTS_WITH_f;
+	const char *letter = letters;
+
+	if (argv[0]) {
+		bb_error_msg_and_die("%s: with -f PROG and PATH are in the file", argv[0]);
+	}
+	if (others) {
+		for (; !(others & 1); others >>= 1) {
+			letter++;
+		}
+		bb_error_msg_and_die("-%c doesn't go with -f", *letter);
+	}
+}
+
+/* From here on messages name the file and this line of it. */
+static void at_line(unsigned line)
+{
+	char *s = stpcpy(stpcpy(G.where, "watchlet: "), G.rules_file);
+
+	*s++ = ':';
+	strcpy(s, utoa(line));
+	applet_name = G.where;
+}
+
+/* Reads the file into the half of the rules that G.half says. Returns the number
+ * behind the last rule; the first is 1 + G.half * MAX_RULES. */
+static unsigned read_rules(void)
+{
+	char *words[MAX_WORDS + 1];
+	char **word;
+	struct rule *rule;
+	char *text = G.rules_text[G.half];
+	char *s = text, *dst = text, *end;
+	unsigned r, n, newlines, line = 1;
+	char c;
+	ssize_t size = open_read_close(G.rules_file, text, RULES_SIZE);
+
+	if (size < 0) {
+		bb_simple_perror_msg_and_die(G.rules_file);
+	}
+	if (size == RULES_SIZE) {
+		bb_error_msg_and_die("%s: more than WATCHLET_RULES_KB=%u",
+			G.rules_file, CONFIG_WATCHLET_RULES_KB);
+	}
+	end = text + size;
+	*end = '\0';
+	r = 1 + G.half * MAX_RULES;
+	G.globs_used = G.half * MAX_GLOBS;
+	G.rules_used = 0;
+	do {
+		at_line(line);
+		n = newlines = 0;
+		c = ' ';
+		while (c != '\0' && c != '\n') {
+			int quoted = 0;
+
+			if (*s == '#') {
+				s = strchrnul(s, '\n');
+			}
+			if (*s == '\\' && s[1] == '\n') {
+				s += 2;
+				newlines++;
+				continue;
+			}
+			c = *s;
+			if (strchr(" \t\r\n", c)) { /* or the end */
+				s++;
+				continue;
+			}
+			if (n == MAX_WORDS) {
+				bb_error_msg_and_die("more than %u words", MAX_WORDS);
+			}
+			words[n++] = dst;
+			while ((c = *s) != '\0' && (quoted || !strchr(" \t\r\n", c))) {
+				s++;
+				if (c == '"') {
+					quoted = !quoted;
+					continue;
+				}
+				if (c == '\\' && *s) {
+					c = *s++;
+					if (c == '\n') {
+						newlines++;
+						continue;
+					}
+				}
+				newlines += (c == '\n');
+				*dst++ = c;
+			}
+			if (quoted) {
+				bb_simple_error_msg_and_die("no closing \"");
+			}
+			s++;
+			*dst++ = '\0'; /* perhaps where c was */
+		}
+		if (c == '\0' && s <= end) {
+			bb_simple_error_msg_and_die("a NUL byte");
+		}
+		if (n != 0) {
+			if (G.rules_used++ == MAX_RULES) {
+				bb_error_msg_and_die("more than WATCHLET_MAX_RULES=%u", MAX_RULES);
+			}
+			words[n] = NULL;
+			rule = &G.rules[r++];
+			memset(rule, 0, sizeof(*rule));
+			rule->line = line;
+			rule->text = words[0];
+			word = parse_options(words, rule);
+			if (!word[0] || !word[1]) {
+				bb_error_msg_and_die("no %s", word[0] ? "PROG" : "PATH");
+			}
+			rule->path = word[0];
+			rule->words = words + n - word - 1;
+			set_prog(rule, word[1]);
+		}
+		line += newlines + 1;
+	} while (c != '\0');
+	applet_name = "watchlet";
+	if (G.rules_used == 0) {
+		bb_error_msg_and_die("%s: no rules", G.rules_file);
+	}
+	return r;
+}
+
+/* Is slot w a PATH that had no x yet? */
+static int is_alive(idx_t w)
+{
+	return G.watches[w].wd >= 0 || has_opt(w, OPT_F);
+}
+
+/* A PATH that no rule has any more; its slot is free. */
+static void remove_path(idx_t w)
+{
+	int wd = G.watches[w].wd;
+	unsigned i;
+
+	G.paths_left -= is_alive(w);
+	kids_to_limbo(w);
+	not_todo(w);
+	unlink_wd(w);
+	unwatch(wd);
+	for (i = 0; ENABLE_FEATURE_WATCHLET_FOLLOW && i < G.steps_used; i++) {
+		if (G.steps[i].path == w) {
+			G.steps[i].path = 0;
+			unwatch(G.steps[i].wd);
+		}
+	}
+	G.watches[w].flags &= W_QUEUED;
+	G.paths[w].opts = 0;
+	G.in_use--;
+}
+
+/* Rules that are as before get the slot they had, new ones a new one. */
+static void place_rules(unsigned end)
+{
+	unsigned r;
+	idx_t w;
+
+	for (w = 1; w <= G.paths_used; w++) {
+		G.paths[w].next_rule = 0;
+	}
+	for (r = 1 + G.half * MAX_RULES; r < end; r++) {
+		struct rule *rule = &G.rules[r];
+		size_t size = rule->path + strlen(rule->path) + 1 - rule->text;
+
+		for (w = G.paths_used; w != 0; w--) {
+			struct path *p = &G.paths[w];
+
+			if (is_alive(w) && p->next_rule == 0
+			 && memcmp(G.rules[p->rule].text, rule->text, size) == 0
+			) {
+				p->next_rule = r;
+				break;
+			}
+		}
+		if (w == 0) {
+			at_line(rule->line);
+			add_path(rule->path, r);
+		}
+	}
+}
+
+/* Reads RULES at start. */
+static void start_rules(void)
+{
+	idx_t w;
+
+	G.paths_used = G.top_used = 2 * MAX_RULES;
+	for (w = 1; w <= G.paths_used; w++) {
+		G.watches[w].wd = -1;
+	}
+	place_rules(read_rules());
+	applet_name = "watchlet";
+}
+
+/* Which half is this rule in? */
+static unsigned half_of(unsigned rule)
+{
+	return rule > MAX_RULES;
+}
+
+/* die_func while RULES is read again */
+static void reload_failed(void)
+{
+	longjmp(G.reload_failed, 1);
+}
+
+/* Reads RULES again. With any error all is as it was. */
+static void reload(void)
+{
+	void (*old_die_func)(void) = die_func;
+	unsigned used = G.rules_used;
+	idx_t w;
+
+	G.half ^= 1;
+	die_func = reload_failed;
+	if (setjmp(G.reload_failed) == 0) {
+		place_rules(read_rules());
+		for (w = 1; w <= G.paths_used; w++) {
+			struct path *p = &G.paths[w];
+
+			if (G.watches[w].flags & W_USED) {
+				if (p->next_rule == 0) {
+					remove_path(w);
+				} else {
+					p->rule = p->next_rule;
+					p->name = G.rules[p->rule].path;
+				}
+			}
+		}
+		G.is_ready = 0;
+	} else {
+		for (w = 1; w <= G.paths_used; w++) {
+			/* those that were new */
+			if ((G.watches[w].flags & W_USED) && half_of(G.paths[w].rule) == G.half) {
+				remove_path(w);
+			}
+		}
+		G.half ^= 1;
+		G.rules_used = used;
+	}
+	die_func = old_die_func;
+	applet_name = "watchlet";
+}
+
 int watchlet_main(int argc, char **argv) MAIN_EXTERNALLY_VISIBLE;
 int watchlet_main(int argc UNUSED_PARAM, char **argv)
 {
@@ -4373,21 +4785,10 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	if (OPTBITS != 0) {
 		argv = parse_options(argv, &G.rules[0]);
 	}
-	if (!argv[0] || !argv[1]) {
+	if (G.opts & OPT_f) {
+		check_rules_options(argv);
+	} else if (!argv[0] || !argv[1]) {
 		bb_show_usage();
-	}
-	if (!NOT_LONE_DASH(argv[0])) {
-		if (ENABLE_FEATURE_WATCHLET_DAEMON) {
-			G.prints = 1;
-		}
-		if (!is_inotifyd()) {
-			G.reader = STDOUT_FILENO + 1;
-		}
-	} else {
-		G.rules[0].prog = argv[0];
-		if (strchr(argv[0], '/') && access(argv[0], X_OK) != 0) {
-			bb_simple_perror_msg_and_die(argv[0]);
-		}
 	}
 	argv++;
  start:
@@ -4396,6 +4797,9 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 		logmode = LOGMODE_BOTH;
 		/* now, since a child by vfork must not be who opens it */
 		openlog(applet_name, LOG_NDELAY, LOG_DAEMON);
+	}
+	if (!IS_INOTIFYWAIT && !(G.opts & OPT_f)) {
+		set_prog(&G.rules[0], argv[-1]);
 	}
 	if (G.opts & OPT_d) {
 		detach_child(argv);
@@ -4418,6 +4822,8 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	}
 	if (IS_INOTIFYWAIT) {
 		inotifywait_start(argv);
+	} else if (G.opts & OPT_f) {
+		start_rules();
 	} else {
 		for (; *argv; argv++) {
 			add_path(*argv, 0);

@@ -64,10 +64,9 @@ char *utoa(unsigned n)
 	return put_digits(buf + sizeof(buf) - 3, n);
 }
 
-#if ENABLE_FEATURE_WATCHLET_DAEMON
-smallint logmode = LOGMODE_STDIO;
 void (*die_func)(void);
 
+#if HAVE_DIE_FUNC
 void xfunc_die(void)
 {
 	if (die_func) {
@@ -75,6 +74,10 @@ void xfunc_die(void)
 	}
 	exit(EXIT_FAILURE);
 }
+#endif
+
+#if ENABLE_FEATURE_WATCHLET_DAEMON
+smallint logmode = LOGMODE_STDIO;
 
 /* What syslogd of BusyBox, and any other, takes: <PRIORITY>TAG: TEXT. Not the
  * syslog() of libc: that is 6 KiB with what it calls. */

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,7 +103,8 @@ void bb_error_msg(const char *s, ...) __attribute__((format(printf, 1, 2)));
 void bb_simple_perror_msg(const char *s);
 void bb_simple_perror_msg_and_die(const char *s) NORETURN;
 void bb_show_usage(void) NORETURN;
-#if ENABLE_FEATURE_WATCHLET_DAEMON
+#define HAVE_DIE_FUNC (ENABLE_FEATURE_WATCHLET_DAEMON || ENABLE_FEATURE_WATCHLET_RULES)
+#if HAVE_DIE_FUNC
 void xfunc_die(void) NORETURN;
 #else
 # define xfunc_die() exit(EXIT_FAILURE)
