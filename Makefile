@@ -188,6 +188,8 @@ install: all
 	install -d '$(DESTDIR)$(PREFIX)/sbin' '$(DESTDIR)$(PREFIX)/share/man/man8'
 	install -m 755 $(BUILD)/watchlet '$(DESTDIR)$(PREFIX)/sbin/watchlet'
 	ln -sf watchlet '$(DESTDIR)$(PREFIX)/sbin/inotifyd'
+	if [ -e $(BUILD)/inotifywait ]; then install -d '$(DESTDIR)$(PREFIX)/bin'; \
+		ln -sf ../sbin/watchlet '$(DESTDIR)$(PREFIX)/bin/inotifywait'; fi
 	install -m 644 docs/watchlet.8 '$(DESTDIR)$(PREFIX)/share/man/man8/watchlet.8'
 	ln -sf watchlet.8 '$(DESTDIR)$(PREFIX)/share/man/man8/inotifyd.8'
 

@@ -25,4 +25,16 @@ define WATCHLET_INSTALL_TARGET_CMDS
 		install DESTDIR=$(TARGET_DIR) PREFIX=/usr
 endef
 
+ifeq ($(BR2_PACKAGE_WATCHLET_TINY),)
+define WATCHLET_INSTALL_INIT_OPENRC
+	$(INSTALL) -D -m 0755 $(@D)/docs/packaging/services/watchlet.openrc \
+		$(TARGET_DIR)/etc/init.d/watchlet
+endef
+
+define WATCHLET_INSTALL_INIT_SYSTEMD
+	$(INSTALL) -D -m 0644 $(@D)/docs/packaging/services/watchlet.service \
+		$(TARGET_DIR)/usr/lib/systemd/system/watchlet.service
+endef
+endif
+
 $(eval $(generic-package))

@@ -9,7 +9,7 @@ LIC_FILES_CHKSUM = "file://LICENSE;md5=6188e0674ddd992ecf613bf665a98f60"
 SRC_URI = "https://example.org/watchlet/watchlet-${PV}.tar.gz"
 SRC_URI[sha256sum] = "0000000000000000000000000000000000000000000000000000000000000000"
 
-inherit update-alternatives
+inherit systemd update-alternatives
 
 # full, router (all but inotifywait) or tiny (plain inotifyd)
 WATCHLET_PRESET ?= "router"
@@ -27,7 +27,13 @@ do_install() {
     oe_runmake install DESTDIR=${D} PREFIX=${prefix}
     # update-alternatives makes it
     rm ${D}${sbindir}/inotifyd
+    install -d ${D}${systemd_system_unitdir}
+    install -m 0644 ${S}/docs/packaging/services/watchlet.service ${D}${systemd_system_unitdir}
 }
+
+# it wants /etc/watchlet.rules
+SYSTEMD_SERVICE:${PN} = "watchlet.service"
+SYSTEMD_AUTO_ENABLE = "disable"
 
 ALTERNATIVE:${PN} = "inotifyd"
 ALTERNATIVE_LINK_NAME[inotifyd] = "${base_sbindir}/inotifyd"
