@@ -561,8 +561,24 @@ enum {
 	W_TRY    = 1 << 7,      /* from here up: counts TRIES */
 };
 
+/* The inotifywait face, see there */
+struct inotifywait {
+	unsigned opts;          /* IW_... */
+	smallint on;            /* it is this face */
+	smallint held;          /* "Watches established." comes before all output */
+	smallint quiet;         /* how often -q */
+	unsigned lists;         /* bytes of G.names that are not names of directories */
+	uint32_t asked;         /* mask of -e */
+	unsigned repeated;      /* a PATH that has told this event; 0: none */
+	uint32_t cookie;        /* of the event that is being handled */
+	uint32_t walk, walk_end; /* places in the event stream: our own reads */
+	const char *args[10];   /* of options, from IW_ARGS on */
+};
+
 struct globals {
 	int fd;                 /* of inotify */
+	/* where offsets are small: it costs hundreds of bytes otherwise */
+	IF_WATCHLET_INOTIFYWAIT(struct inotifywait iw;)
 	int signal_fd;
 	pid_t child;            /* PROG while it runs; 0: it doesn't */
 	const char *child_prog;
@@ -626,18 +642,7 @@ struct globals {
 	unsigned steps_used;    /* ever */
 	unsigned missing_at;    /* step + 1 whose name the last walk found missing, as last of PATH */
 	int trouble;            /* why the last walk could not watch: errno, -1: G.steps is full */
-	/* the inotifywait face, see there */
-	smallint raw;           /* it is the one */
-	smallint held;          /* "Watches established." comes before all output */
-	smallint late_outfile;  /* a FIFO that nobody read when we began */
-	smallint repeated;      /* another PATH has told this event */
-	uint32_t cookie;        /* of the event that is being handled */
-	uint32_t walk, walk_end; /* places in the event stream: our own reads */
-	unsigned lists;         /* bytes of G.names that are not names of directories */
-	unsigned iw_opts;       /* IW_... */
-	unsigned quiet;         /* how often -q */
-	uint32_t asked;         /* mask of -e */
-	const char *iw_args[ENABLE_WATCHLET_INOTIFYWAIT ? 16 : 1];
+	IF_NOT_WATCHLET_INOTIFYWAIT(struct inotifywait iw;)
 #if ENABLE_FEATURE_WATCHLET_REGEX
 	regex_t regex;
 #endif
@@ -669,7 +674,7 @@ struct globals {
 };
 #define G (*ptr_to_globals)
 /* Is this that face? */
-#define IS_INOTIFYWAIT (ENABLE_WATCHLET_INOTIFYWAIT && G.raw)
+#define IS_INOTIFYWAIT (ENABLE_WATCHLET_INOTIFYWAIT && G.iw.on)
 #define INIT_G() do { \
 	SET_PTR_TO_GLOBALS(xmmap_anon(sizeof(G))); \
 } while (0)
@@ -895,7 +900,7 @@ static void compact_names(void)
 	unsigned from, to, size;
 	idx_t w;
 
-	for (from = to = G.lists; from < G.names_used; from += size) {
+	for (from = to = G.iw.lists; from < G.names_used; from += size) {
 		size = sizeof(w) + strlen(G.names + from + sizeof(w)) + 1;
 		w = name_owner(from);
 		if (w != 0) {
@@ -1286,7 +1291,7 @@ static void write_out(unsigned len)
 
 static void flush_lines(void)
 {
-	if (!IS_INOTIFYWAIT || !G.held) {
+	if (!IS_INOTIFYWAIT || !G.iw.held) {
 		write_out(G.out_len);
 	}
 }
@@ -1299,7 +1304,7 @@ static void end_line(char *end)
 	unsigned before = G.out_len;
 
 	G.out_len = end - G.out;
-	if (G.out_len > PIPE_BUF && (!IS_INOTIFYWAIT || !G.held || G.out_len > LINE_MAX_BYTES)) {
+	if (G.out_len > PIPE_BUF && (!IS_INOTIFYWAIT || !G.iw.held || G.out_len > LINE_MAX_BYTES)) {
 		write_out(before);
 	}
 }
@@ -1455,7 +1460,7 @@ static void emit(idx_t root, uint32_t mask, const char *file, const char *name, 
 }
 
 static void inotifywait_event(idx_t w, uint32_t mask, const char *path, const char *name);
-static void inotifywait_unwatchable(const char *path);
+static void say_unwatchable(const char *path);
 static int inotifywait_skips(idx_t parent, const char *name);
 static void established(void);
 
@@ -1468,11 +1473,16 @@ static void tell(idx_t w, uint32_t mask, const char *name, const char *from)
 	int found = !!(mask & IN_CREATE);
 	char *path;
 
-	if (ENABLE_FEATURE_WATCHLET_TREE && !IS_INOTIFYWAIT) {
+	if (IS_INOTIFYWAIT) {
+		inotifywait_event(w, mask, path_of(w), name);
+		return;
+	}
+	if (ENABLE_FEATURE_WATCHLET_TREE) {
+		if (has_opt(root, OPT_r) && (mask & IN_ISDIR)) {
+			mask &= ~MASK_READS;
+		}
 		if (!has_opt(root, OPT_r) || !name) {
 			mask &= ~IN_ISDIR;
-		} else if (mask & IN_ISDIR) {
-			mask &= ~MASK_READS;
 		}
 	}
 	mask &= G.paths[root].mask | MASK_ALWAYS | IN_ISDIR;
@@ -1495,11 +1505,7 @@ static void tell(idx_t w, uint32_t mask, const char *name, const char *from)
 		mask = IN_Q_OVERFLOW;
 		name = NULL;
 	}
-	if (IS_INOTIFYWAIT) {
-		inotifywait_event(w, mask, path, name);
-	} else {
-		emit(root, mask, path, name, from);
-	}
+	emit(root, mask, path, name, from);
 }
 
 /* ===== Watch table =====
@@ -1930,26 +1936,28 @@ static void unwatchable(idx_t w, const char *name, const char *why, unsigned lim
 		tell(w, IN_Q_OVERFLOW, NULL, NULL);
 		return;
 	}
+	if (IS_INOTIFYWAIT && G.iw.held && errno == EACCES) {
+		return; /* what is forbidden at start is left out */
+	}
 	if (errno == ENOSPC && !why) {
 		bit = 4;
 	}
 	if (!(G.said_full & bit)) {
 		G.said_full |= bit;
 		if (IS_INOTIFYWAIT && !why) {
-			inotifywait_unwatchable(escaped(path));
+			say_unwatchable(escaped(path));
 		} else if (!why) {
 			inotify_msg(escaped(path));
 		} else if (limit) {
 			bb_error_msg("%s: not watched, %s=%u is full", escaped(path), why, limit);
-			if (IS_INOTIFYWAIT && G.held) {
-				exit(EXIT_FAILURE);
-			}
 		} else {
 			bb_error_msg("%s: not watched, %s", escaped(path), why);
 		}
 	}
 	if (!IS_INOTIFYWAIT) {
 		emit(root_of(w), IN_IGNORED, path, NULL, NULL);
+	} else if (G.iw.held && bit) {
+		exit(EXIT_FAILURE); /* a limit, at start */
 	}
 }
 
@@ -2009,8 +2017,8 @@ static void close_chain(unsigned depth)
 static void leave(void)
 {
 	close_chain(0);
-	if (IS_INOTIFYWAIT && (G.asked & MASK_READS)) {
-		G.walk_end = stream_end();
+	if (IS_INOTIFYWAIT) {
+		G.iw.walk_end = stream_end();
 	}
 	if (G.away) {
 		fchdir(G.home);
@@ -2055,8 +2063,8 @@ static int go_to_path(idx_t root)
 		return 1;
 	}
 	leave();
-	if (IS_INOTIFYWAIT && (int32_t)(G.walk_end - next_pos()) <= 0) {
-		G.walk = stream_end();
+	if (IS_INOTIFYWAIT && (int32_t)(G.iw.walk_end - next_pos()) <= 0) {
+		G.iw.walk = stream_end();
 	}
 	memcpy(G.path, p->name, p->len);
 	G.path[p->len] = '\0';
@@ -2947,15 +2955,6 @@ static int note_move(idx_t w, const char *name, const char *last)
 	return same;
 }
 
-/* A directory that is not watched any more was at p: inotifywait also tells what
- * happened to itself. */
-static void left(struct place *p, uint32_t mask)
-{
-	if (IS_INOTIFYWAIT && (mask & G.asked)) {
-		inotifywait_event(G.paths_used + 1, mask, entry_path(G.from, p->w, p->name), NULL);
-	}
-}
-
 /* An entry went from a to b. One of them may be unknown, or nowhere: it was
  * created, deleted, moved in or out. mask: of the first event.
  *
@@ -2970,7 +2969,7 @@ static void moved(struct place *a, struct place *b, uint32_t mask)
 	idx_t kid = a->kid;
 	uint32_t dir = mask & IN_ISDIR;
 	int from_tree = has_opt(from_root, OPT_r);
-	int both, check = 0, keeps = 0, gone = 0, back;
+	int both, check = 0, keeps = 0, back;
 	char *from = NULL;
 
 	back = note_move(a->w, NULL, a->name);
@@ -3014,28 +3013,28 @@ static void moved(struct place *a, struct place *b, uint32_t mask)
 	if (b->kid != 0 && b->kid != kid) {
 		to_limbo(b->kid);
 	}
-	if (kid != 0) {
-		if (keeps) {
-			detach(kid);
-			if (attach(kid, b->w, b->name)) {
-				if (G.watches[kid].wd < 0) {
-					set_todo(kid, 0);
-				}
-			} else {
-				G.watches[kid].flags |= W_LIMBO;
-				G.limbo = 1;
-				keeps = 0; /* place() will say so */
+	if (keeps) {
+		detach(kid);
+		if (attach(kid, b->w, b->name)) {
+			if (G.watches[kid].wd < 0) {
+				set_todo(kid, 0);
 			}
 		} else {
-			gone = (G.watches[kid].wd >= 0);
-			to_limbo(kid);
+			G.watches[kid].flags |= W_LIMBO;
+			G.limbo = 1;
+			keeps = 0; /* place() will say so */
+			kid = 0;
 		}
 	}
 	if (a->news && (!from || !(G.paths[to_root].mask & IN_MOVED_TO))) {
 		tell(a->w, (mask & IN_DELETE ? IN_DELETE : IN_MOVED_FROM) | dir, a->name, NULL);
-		if (gone) {
-			left(a, mask & IN_DELETE ? IN_DELETE_SELF : IN_MOVE_SELF);
+	}
+	if (kid != 0 && !keeps) {
+		if (IS_INOTIFYWAIT && G.watches[kid].wd >= 0) {
+			/* the last that is heard of it */
+			tell(kid, mask & IN_DELETE ? IN_DELETE_SELF : IN_MOVE_SELF, NULL, NULL);
 		}
+		to_limbo(kid);
 	}
 	if (b->news) {
 		tell(b->w, (mask & IN_CREATE ? IN_CREATE : IN_MOVED_TO) | dir, b->name, from);
@@ -3319,18 +3318,12 @@ static void handle_event(void)
 		}
 	}
 	pos = next_pos();
-	if (IS_INOTIFYWAIT) {
-		G.cookie = ev->cookie;
-		G.pos = pos;
-		if ((mask & IN_ISDIR) && (mask & MASK_READS) && !older_than(G.walk) && older_than(G.walk_end)) {
-			return;
-		}
-	}
 	while ((w = next_watch(wd, root)) != 0) {
 		struct place a, b;
 
 		if (IS_INOTIFYWAIT) {
-			G.repeated = (root != 0);
+			G.iw.repeated = root;
+			G.iw.cookie = ev->cookie;
 		}
 		root = root_of(w);
 		if (ENABLE_FEATURE_WATCHLET_TREE) {
@@ -3341,9 +3334,6 @@ static void handle_event(void)
 		}
 		if (!ENABLE_FEATURE_WATCHLET_TREE || ev->len == 0) {
 			if (w == root) {
-				if (has_opt(root, OPT_r) && (mask & IN_ISDIR) && !IS_INOTIFYWAIT) {
-					mask &= ~MASK_READS;
-				}
 				if (has_opt(root, OPT_F)) {
 					/* who knows of mounts tells of them by n y d m */
 					tell(w, mask & ~(MASK_SELF & ~(G.mounts ? 0 : IN_UNMOUNT)), NULL, NULL);
@@ -3357,7 +3347,7 @@ static void handle_event(void)
 					end_path(w);
 				}
 			} else {
-				if (IS_INOTIFYWAIT && (mask & G.asked)) {
+				if (IS_INOTIFYWAIT) {
 					tell(w, mask, NULL, NULL);
 				}
 				directory_event(w, mask);
@@ -3390,8 +3380,8 @@ static void handle_event(void)
 		follow_event(ev);
 	}
 	if (IS_INOTIFYWAIT) {
-		G.repeated = 0;
-		G.cookie = 0;
+		G.iw.repeated = 0;
+		G.iw.cookie = 0;
 	}
 	if (ENABLE_FEATURE_WATCHLET_TREE && (mask & IN_IGNORED)) {
 		ignored(wd);
@@ -3810,50 +3800,62 @@ static void add_path(char *arg, unsigned rule)
 
 /* ===== inotifywait =====
  * A parser of options and events, and a way to print a record. All PATHs have
- * the same mask, G.asked, and G.raw says for the engine that it is this face:
+ * the same mask, G.iw.asked, and G.iw.on says for the engine that it is this face:
  * it hands over reads of directories and what happens to directories below PATH
  * themselves.
  */
 
-/* Names of events by bit, as printed; for letters that can be left out, what
- * they stand for is in event_mask(). */
-static const char event_names[] ALIGN1 =
-	"ACCESS\0" "MODIFY\0" "ATTRIB\0" "CLOSE_WRITE\0" "CLOSE_NOWRITE\0" "OPEN\0"
-	"MOVED_FROM\0" "MOVED_TO\0" "CREATE\0" "DELETE\0" "DELETE_SELF\0" "MOVE_SELF\0"
-	"CLOSE\0" /* where IN_STEP is */
-	"UNMOUNT\0" "Q_OVERFLOW\0" "IGNORED\0"
-	"ISDIR\0"
-	/* only asked for: */
-	"MOVE\0" "ALL_EVENTS\0";
+/* What --help prints is what the options and events are found in. An option has
+ * an argument if something follows its name. */
+#define IW_USAGE "Usage: inotifywait [OPTIONS] [@]FILE...\n"
+#define IW_OPTIONS \
+	"-h --help\n" \
+	"-m --monitor\n" \
+	"-r --recursive\n" \
+	"-c --csv\n" \
+	"-d --daemon\n" \
+	"-s --syslog\n" \
+	"-P --no-dereference\n" \
+	"-q --quiet\n" \
+	"-I --inotify\n" \
+	"   --no-newline\n" \
+	"-t --timeout SEC\n" \
+	"-e --event LIST\n" \
+	"-o --outfile FILE\n" \
+	"   --fromfile FILE\n" \
+	"   --format FMT\n" \
+	"   --timefmt FMT\n" \
+	"   --exclude RE\n" \
+	"   --excludei RE\n" \
+	"   --include RE\n" \
+	"   --includei RE\n"
+/* by bit, but for IN_CLOSE, where IN_STEP is, and the last */
+#define IW_EVENTS \
+	"ACCESS MODIFY ATTRIB CLOSE_WRITE CLOSE_NOWRITE OPEN MOVED_FROM MOVED_TO" \
+	" CREATE DELETE DELETE_SELF MOVE_SELF CLOSE UNMOUNT Q_OVERFLOW IGNORED ISDIR" \
+	" MOVE ALL_EVENTS\n"
+static const char iw_text[] ALIGN1 = IW_USAGE IW_OPTIONS IW_EVENTS;
+static const char *const iw_options = iw_text + sizeof(IW_USAGE) - 1;
+static const char *const event_names = iw_text + sizeof(IW_USAGE IW_OPTIONS) - 1;
 enum {
 	NAME_CLOSE = 12,
 	NAME_ISDIR = 16,
 	NAME_MOVE,
 	NAME_ALL,
 };
-
-/* The long options, each with its letter in front; those that have none get a
- * control character. */
-static const char iw_options[] ALIGN1 =
-	"hhelp\0" "mmonitor\0" "rrecursive\0" "ccsv\0" "ddaemon\0" "ssyslog\0"
-	"Pno-dereference\0" "qquiet\0" "Iinotify\0" "\1no-newline\0"
-	/* with an argument: */
-	"ttimeout\0" "eevent\0" "ooutfile\0" "\1fromfile\0" "\1format\0"
-	"\1timefmt\0"
-	"\1exclude\0" "\1excludei\0" "\1include\0" "\1includei\0"
-	;
 enum {
 	IW_HELP, IW_MONITOR, IW_RECURSIVE, IW_CSV, IW_DAEMON, IW_SYSLOG,
 	IW_NO_DEREFERENCE, IW_QUIET, IW_INOTIFY, IW_NO_NEWLINE,
-	IW_TIMEOUT, IW_EVENT, IW_OUTFILE, IW_FROMFILE, IW_FORMAT,
-	IW_TIMEFMT,
+	IW_TIMEOUT, IW_EVENT, IW_OUTFILE, IW_FROMFILE, IW_FORMAT, IW_TIMEFMT,
 	IW_EXCLUDE, IW_EXCLUDEI, IW_INCLUDE, IW_INCLUDEI,
-	/* G.iw_args[] starts with the first that has one */
+	/* G.iw.args[] starts with the first that has one */
 	IW_ARGS = IW_TIMEOUT,
+	IW_MISSING = (ENABLE_FEATURE_WATCHLET_REGEX ? 0 : 15 << IW_EXCLUDE)
+		| (ENABLE_FEATURE_WATCHLET_TIMEFMT ? 0 : 1 << IW_TIMEFMT),
 };
-#define IW_ARG(option) G.iw_args[IW_##option - IW_ARGS]
+#define IW_ARG(option) G.iw.args[IW_##option - IW_ARGS]
 
-#define iw_has(option) (G.iw_opts & (1u << (option)))
+#define iw_has(option) (G.iw.opts & (1u << (option)))
 
 /* Says text on stderr, with arg in place of the first %, and what errno means in
  * place of the second. */
@@ -3901,69 +3903,52 @@ static int open_outfile(int flags)
 /* All watches stand. */
 static void established(void)
 {
-	if (!G.held) {
+	if (!G.iw.held) {
 		return;
 	}
-	if (G.quiet == 0) {
+	if (G.iw.quiet == 0) {
 		say("Watches established.", NULL);
 	}
-	G.held = 0;
-	if (G.late_outfile) {
-		open_outfile(0);
+	G.iw.held = 0;
+	if (iw_has(IW_DAEMON)) {
+		open_outfile(0); /* begin() did not wait */
 	}
 }
 
 /* path can't be watched: says why. */
 static void say_unwatchable(const char *path)
 {
-	say(errno == ENOSPC
-		? "Failed to watch %; upper limit on inotify watches reached!\n"
-		"Please increase `/proc/sys/fs/inotify/max_user_watches'."
-		: "Couldn't watch %: %", path);
-}
-
-/* The same of a directory below a PATH. At start, what is forbidden is left out
- * without a word, and a limit is the end. */
-static void inotifywait_unwatchable(const char *path)
-{
-	if (!G.held || errno != EACCES) {
-		say_unwatchable(path);
-	}
-	if (G.held && errno == ENOSPC) {
-		exit(EXIT_FAILURE);
+	if (errno == ENOSPC) {
+		say("Failed to watch %; upper limit on inotify watches reached!", path);
+		errno = ENOSPC;
+		inotify_msg(path);
+	} else {
+		say("Couldn't watch %: %", path);
 	}
 }
 
-/* Is the entry name of directory parent not to be watched? @FILEs stand in front
- * in G.names. Both may or may not have a slash at the end. */
+/* Is the entry name of directory parent not to be watched? The @FILEs, without
+ * slash at the end, stand in front in G.names. */
 static int inotifywait_skips(idx_t parent, const char *name)
 {
 	char *path = entry_path(G.entry, parent, name);
 	const char *s;
-	size_t len;
 
-	if (!path) {
-		return 0;
-	}
-	len = strlen(path);
-	path = memmove(G.from, path, len + 1);
-	for (;;) {
-		for (s = G.names; s < G.names + G.lists; s += strlen(s) + 1) {
+	if (path) {
+		for (s = G.names; s < G.names + G.iw.lists; s += strlen(s) + 1) {
 			if (*s == '@' && strcmp(s + 1, path) == 0) {
 				return 1;
 			}
 		}
 #if ENABLE_FEATURE_WATCHLET_REGEX
-		if ((G.iw_opts & 3 << IW_EXCLUDE) && regexec(&G.regex, path, 0, NULL, 0) == 0) {
-			return 1;
+		if (G.iw.opts & 3 << IW_EXCLUDE) {
+			path = strcpy(G.from, path);
+			return regexec(&G.regex, path, 0, NULL, 0) == 0
+				|| regexec(&G.regex, strcat(path, "/"), 0, NULL, 0) == 0;
 		}
 #endif
-		if (path[len]) {
-			return 0;
-		}
-		path[len] = '/';
-		path[len + 1] = '\0';
 	}
+	return 0;
 }
 
 /* Puts a field of a line, with quotes if it is a field of CSV that needs them. */
@@ -3974,7 +3959,7 @@ static char *put_field(char *dst, const char *s)
 	const char *p;
 
 	for (p = s; iw_has(IW_CSV) && *p; p++) {
-		quotes |= strchr("\",\n", *p) || (*p == ' ' && (p == s || !p[1]));
+		quotes |= *p == '"' || *p == ',' || *p == '\n' || (*p == ' ' && (p == s || !p[1]));
 	}
 	if (quotes) {
 		*dst++ = '"';
@@ -3994,28 +3979,29 @@ static char *put_field(char *dst, const char *s)
 /* Puts the names of the events of mask, with separator in between. */
 static char *put_events(char *dst, uint32_t mask, char separator)
 {
-	char list[sizeof(event_names)];
+	char list[sizeof(IW_EVENTS)];
 	char *s = list;
-	const char *name;
+	const char *name = event_names;
 
 	mask &= (MASK_LETTERS & ~IN_STEP) | IN_ISDIR;
 	if (mask & IN_CLOSE) {
 		mask |= 1 << NAME_CLOSE;
 	}
 	if (mask & IN_ISDIR) {
-		mask |= 1 << NAME_ISDIR;
+		mask = (mask ^ IN_ISDIR) | 1 << NAME_ISDIR;
 	}
-	for (name = event_names; *name; name += strlen(name) + 1) {
-		if (mask & 1) {
-			s = stpcpy(s, name);
+	for (; mask; mask >>= 1) {
+		for (; *name > ' '; name++) {
+			if (mask & 1) {
+				*s++ = *name;
+			}
+		}
+		name++;
+		if ((mask & 1) && mask != 1) {
 			*s++ = separator;
 		}
-		mask >>= 1;
-		if (!mask) {
-			break;
-		}
 	}
-	s[-1] = '\0';
+	*s = '\0';
 	return put_field(dst, list);
 }
 
@@ -4047,9 +4033,9 @@ static void put_event(uint32_t mask, const char *file, const char *name)
 			break;
 		case 'c':
 			*digit = '\0';
-			n = G.cookie;
+			n = G.iw.cookie;
 			do {
-				*--digit = "0123456789abcdef"[n & 15];
+				*--digit = (n & 15) + ((n & 15) > 9 ? 'a' - 10 : '0');
 			} while (n >>= 4);
 			s = put_field(s, digit);
 			break;
@@ -4090,11 +4076,16 @@ static void put_event(uint32_t mask, const char *file, const char *name)
  * found: it came, and a file was written. */
 static void inotifywait_event(idx_t w, uint32_t mask, const char *path, const char *name)
 {
-	uint32_t asked = mask & G.asked & MASK_LETTERS;
+	uint32_t asked = mask & G.iw.asked & MASK_LETTERS;
 	uint32_t now;
 	char *s;
 
-	if (G.repeated || (!asked && iw_has(IW_MONITOR))) {
+	if (G.iw.repeated || !path
+	 /* reads of ours */
+	 || ((mask & MASK_READS) && (mask & IN_ISDIR) && !older_than(G.iw.walk) && older_than(G.iw.walk_end))
+	 /* only the end of a PATH is an end that is told by the exit status */
+	 || (!asked && (w > G.paths_used || !(mask & MASK_ALWAYS) || iw_has(IW_MONITOR)))
+	) {
 		return;
 	}
 	s = stpcpy(G.entry, mask & IN_Q_OVERFLOW ? "" : path);
@@ -4103,8 +4094,8 @@ static void inotifywait_event(idx_t w, uint32_t mask, const char *path, const ch
 	}
 	strcpy(s, name ? name : "");
 #if ENABLE_FEATURE_WATCHLET_REGEX
-	if (asked && (G.iw_opts >> IW_EXCLUDE)
-	 && !regexec(&G.regex, G.entry, 0, NULL, 0) == !(G.iw_opts >> IW_INCLUDE)
+	if (asked && (G.iw.opts >> IW_EXCLUDE)
+	 && !regexec(&G.regex, G.entry, 0, NULL, 0) == !(G.iw.opts >> IW_INCLUDE)
 	) {
 		return;
 	}
@@ -4116,7 +4107,7 @@ static void inotifywait_event(idx_t w, uint32_t mask, const char *path, const ch
 	do {
 		now = asked & IN_CREATE ? asked & ~IN_CLOSE_WRITE : asked;
 		asked &= ~now;
-		if (now && G.quiet < 2) {
+		if (now && G.iw.quiet < 2) {
 			put_event(now | (mask & IN_ISDIR), G.entry, name ? name : "");
 		}
 		if (!iw_has(IW_MONITOR)) {
@@ -4131,7 +4122,7 @@ static unsigned same_letters(const char *s, const char *name)
 {
 	unsigned n = 0;
 
-	while (name[n] && !((s[n] ^ name[n]) & ~0x20)) {
+	while (name[n] > ' ' && !((s[n] ^ name[n]) & ~0x20)) {
 		n++;
 	}
 	return n;
@@ -4150,11 +4141,12 @@ static uint32_t parse_events(const char *arg)
 		if (*s == ',' || !*s) {
 			return 0;
 		}
-		for (i = 0; n = same_letters(s, name), name[n] || (s[n] && s[n] != ','); i++) {
-			name += strlen(name) + 1;
-			if (!*name) {
-				say_and_die("'%' is not a valid event!", arg);
-			}
+		for (i = 0; n = same_letters(s, name), name[n] > ' ' || (s[n] && s[n] != ','); i++) {
+			do {
+				if (*name == '\n') {
+					say_and_die("'%' is not a valid event!", arg);
+				}
+			} while (*name++ > ' ');
 		}
 		mask |= i == NAME_CLOSE ? IN_CLOSE
 			: i == NAME_MOVE ? IN_MOVE
@@ -4166,98 +4158,67 @@ static uint32_t parse_events(const char *arg)
 	return mask;
 }
 
-/* Prints the two tables. */
-static void help(void)
+/* Takes one option, its number in iw_options, and its argument. */
+static void take_option(unsigned i, const char *arg)
 {
-	char *s = stpcpy(G.out, "Usage: inotifywait [OPTIONS] FILE...\n");
-	const char *name = iw_options;
-	int i;
-
-	for (i = 0; *name; i++) {
-		if (*name > ' ') {
-			*s++ = '-';
-			*s++ = *name;
-		}
-		s = stpcpy(stpcpy(s, "\t--"), name + 1);
-		s = stpcpy(s, i < IW_ARGS ? "\n" : " ARG\n");
-		name += strlen(name) + 1;
-	}
-	s = stpcpy(s, "\t@FILE\nEVENTs:");
-	for (name = event_names; *name; name += strlen(name) + 1) {
-		*s++ = ' ';
-		s = stpcpy(s, name);
-	}
-	*s++ = '\n';
-	write(STDOUT_FILENO, G.out, s - G.out);
-	exit(EXIT_FAILURE);
-}
-
-/* Takes one option, its number in iw_options, its name, and its argument. */
-static void take_option(unsigned i, const char *name, const char *arg)
-{
-	const char **old = &G.iw_args[i - IW_ARGS];
+	const char **old = &G.iw.args[i - IW_ARGS];
 
 	if (i == IW_HELP) {
-		help();
+		write(STDOUT_FILENO, iw_text, sizeof(iw_text) - 1);
+		exit(EXIT_FAILURE);
 	}
-	G.quiet += (i == IW_QUIET);
+	G.iw.quiet += (i == IW_QUIET);
 	if (i == IW_EVENT) {
-		G.asked |= parse_events(arg);
+		G.iw.asked |= parse_events(arg);
 	} else if (i == IW_TIMEOUT) {
-		G.timeout_ms = parse_seconds(arg + (*arg == '-'));
-		if (G.timeout_ms < 0) {
+		/* a negative one is none */
+		if (*arg != '-' && (G.timeout_ms = parse_seconds(arg)) < 0) {
 			say_and_die("'%' is not a valid timeout value.", arg);
 		}
-		if (*arg == '-') {
-			G.timeout_ms = 0;
-		}
 	} else if (i >= IW_ARGS) {
-		if (*old) {
-			if (i <= IW_FROMFILE) {
-				say_and_die("Multiple --% options given.", name);
-			}
-			if (i == IW_EXCLUDE || i == IW_EXCLUDEI) {
-				say("--%: only the last option will be taken into consideration.", name);
-			}
+		if (*old && (i == IW_OUTFILE || i == IW_FROMFILE)) {
+			say_and_die("Multiple --% options given.", i == IW_OUTFILE ? "outfile" : "fromfile");
+		}
+		if (ENABLE_FEATURE_WATCHLET_REGEX && *old && (i == IW_EXCLUDE || i == IW_EXCLUDEI)) {
+			say("--%: only the last option will be taken into consideration.",
+				i == IW_EXCLUDE ? "exclude" : "excludei");
 		}
 		*old = arg;
 	}
-	G.iw_opts |= 1 << i;
+	G.iw.opts |= 1 << i;
 }
 
-/* The number of the option whose letter is letter, or, if that is 0, whose name
- * is at s or begins as s does, up to a '='; -1 if there is none, or several.
- * *name: its name, in iw_options. */
-static int find_option(char letter, const char *s, const char **name)
+/* The number of the option that is meant by letter, or, if that is 0, whose name
+ * is at s or begins as s does, up to a '='; -1 if there is none, or several. */
+static int find_option(char letter, const char *s)
 {
 	const char *option = iw_options;
 	int i, found = -1;
 
-	for (i = 0; *option; i++) {
-		unsigned n = letter ? 0 : same_letters(s, option + 1);
+	for (i = 0; i <= IW_INCLUDEI; i++) {
+		unsigned n = letter ? 0 : same_letters(s, option + 5);
 
-		if (letter ? letter == *option : !s[n] || s[n] == '=') {
-			*name = option + 1;
-			if (letter || !option[1 + n]) {
+		if (letter ? letter == option[1] : !s[n] || s[n] == '=') {
+			if (letter || option[5 + n] <= ' ') {
 				return i;
 			}
 			found = found == -1 ? i : -2;
 		}
-		option += strlen(option) + 1;
+		option = strchr(option, '\n') + 1;
 	}
 	return found;
 }
 
-static void bad_option(const char *what, const char *s) NORETURN;
-static void bad_option(const char *what, const char *s)
+static void bad_option(const char *s, const char *what) NORETURN;
+static void bad_option(const char *s, const char *what)
 {
-	bb_error_msg_and_die("option '--%s' %s", s, what);
+	bb_error_msg_and_die("option '%s' %s", s, what);
 }
 
 /* Two of options that exclude each other */
 static void not_both(unsigned a, unsigned b, const char *what)
 {
-	if ((G.iw_opts & a) && (G.iw_opts & b)) {
+	if ((G.iw.opts & a) && (G.iw.opts & b)) {
 		say_and_die("% cannot both be specified.", what);
 	}
 }
@@ -4273,31 +4234,31 @@ static void needs_format(unsigned option, const char *what)
 static void check_options(void)
 {
 	const char *format = IW_ARG(FORMAT);
-	const char *s;
 
-	not_both(1 << IW_EXCLUDE, 1 << IW_EXCLUDEI, "--exclude and --excludei");
-	not_both(1 << IW_INCLUDE, 1 << IW_INCLUDEI, "--include and --includei");
-	not_both(3 << IW_INCLUDE, 3 << IW_EXCLUDE, "include and exclude regexp");
+	if (ENABLE_FEATURE_WATCHLET_REGEX) {
+		not_both(1 << IW_EXCLUDE, 1 << IW_EXCLUDEI, "--exclude and --excludei");
+		not_both(1 << IW_INCLUDE, 1 << IW_INCLUDEI, "--include and --includei");
+		not_both(3 << IW_INCLUDE, 3 << IW_EXCLUDE, "include and exclude regexp");
+	}
 	not_both(1 << IW_FORMAT, 1 << IW_CSV, "-c and --format");
 	needs_format(IW_NO_NEWLINE, "--no-newline");
-	needs_format(IW_TIMEFMT, "--timefmt");
+	if (ENABLE_FEATURE_WATCHLET_TIMEFMT) {
+		needs_format(IW_TIMEFMT, "--timefmt");
+	}
 	if (!format) {
 		IW_ARG(FORMAT) = iw_has(IW_CSV) ? "%w,%e,%f" : "%w %e %f";
-	} else {
-		for (s = format; *s; s++) {
-			if (*s == '%' && s[1] == 'T' && !iw_has(IW_TIMEFMT)) {
+	} else if (ENABLE_FEATURE_WATCHLET_TIMEFMT && !iw_has(IW_TIMEFMT)) {
+		for (; *format; format++) {
+			if (format[0] == '%' && format[1] == 'T') {
 				say_and_die("% is in --format string, but --timefmt was not specified.", "%T");
 			}
-		}
-		if (!*format && iw_has(IW_NO_NEWLINE)) {
-			say_and_die("Something is wrong with your format string.", NULL);
 		}
 	}
 	if (iw_has(IW_DAEMON)) {
 		if (!iw_has(IW_OUTFILE)) {
 			say_and_die("-o must be specified with -d.", NULL);
 		}
-		G.iw_opts |= 1 << IW_MONITOR | 1 << IW_SYSLOG;
+		G.iw.opts |= 1 << IW_MONITOR | 1 << IW_SYSLOG;
 	}
 }
 
@@ -4308,7 +4269,7 @@ static void compile_regex(void)
 	unsigned i;
 
 	for (i = IW_EXCLUDE; i <= IW_INCLUDEI; i++) {
-		if (iw_has(i) && regcomp(&G.regex, G.iw_args[i - IW_ARGS],
+		if (iw_has(i) && regcomp(&G.regex, G.iw.args[i - IW_ARGS],
 			REG_EXTENDED | REG_NOSUB | ((i - IW_EXCLUDE) & 1 ? REG_ICASE : 0)) != 0
 		) {
 			say_and_die("Error in `%' regular expression.", i < IW_INCLUDE ? "exclude" : "include");
@@ -4322,73 +4283,63 @@ static void inotifywait_options(char **argv)
 {
 	char **operand = argv;
 	int i;
-	char *s, *arg;
-	const char *name;
+	char *s, *word, *arg;
 
-	G.raw = 1;
-	G.held = 1;
-	while ((s = *argv) != NULL) {
+	G.iw.on = 1;
+	G.iw.held = 1;
+	while ((word = *argv) != NULL) {
 		argv++;
-		if (*s != '-' || !s[1]) {
-			*operand++ = s;
-		} else if (s[1] != '-') {
-			while (*++s) {
-				i = find_option(*s, NULL, &name);
-				if (i < 0 || *s < ' ') {
-					bb_error_msg_and_die("invalid option -- '%c'", *s);
-				}
-				arg = NULL;
-				if (i >= IW_ARGS) {
-					arg = s[1] ? s + 1 : *argv++;
-					if (!arg) {
-						bb_error_msg_and_die("option requires an argument -- '%c'", *s);
-					}
-				}
-				take_option(i, name, arg);
-				if (arg) {
-					break;
-				}
-			}
-		} else if (!s[2]) {
+		s = word + 1;
+		if (*word != '-' || !*s) {
+			*operand++ = word;
+			continue;
+		}
+		if (*s == '-' && !s[1]) {
 			while (*argv) {
 				*operand++ = *argv++;
 			}
-		} else {
-			s += 2;
-			i = find_option('\0', s, &name);
-			if (i == -1) {
-				bb_error_msg_and_die("unrecognized option '--%s'", s);
+			break;
+		}
+		do {
+			if (*s == '-') {
+				i = find_option('\0', s + 1);
+				arg = strchr(s, '=');
+				s = arg ? arg : (char *)"-";
+			} else {
+				i = *s > ' ' ? find_option(*s, NULL) : -1;
+				arg = NULL;
 			}
 			if (i < 0) {
-				bad_option("is ambiguous", s);
+				bad_option(word, "is unknown");
 			}
-			if (!ENABLE_FEATURE_WATCHLET_TIMEFMT ? i >= IW_TIMEFMT && (!ENABLE_FEATURE_WATCHLET_REGEX || i == IW_TIMEFMT)
-				: !ENABLE_FEATURE_WATCHLET_REGEX && i >= IW_EXCLUDE
-			) {
-				bad_option("is not built in", name);
+			if (IW_MISSING >> i & 1) {
+				bad_option(word, "is not built in");
 			}
-			arg = strchr(s, '=');
-			if (arg) {
-				arg++;
-				if (i < IW_ARGS) {
-					bad_option("doesn't allow an argument", name);
+			s++;
+			if (i < IW_ARGS) {
+				if (arg) {
+					bad_option(word, "takes no value");
 				}
-			} else if (i >= IW_ARGS) {
-				arg = *argv++;
+			} else {
+				arg = s;
+				if (!*s && s[-1] != '=') {
+					arg = *argv++;
+				}
 				if (!arg) {
-					bad_option("requires an argument", name);
+					bad_option(word, "needs a value");
 				}
+				s = (char *)"";
 			}
-			take_option(i, name, arg);
-		}
+			take_option(i, arg);
+		} while (*s);
 	}
 	*operand = NULL;
 	check_options();
 #if ENABLE_FEATURE_WATCHLET_REGEX
 	compile_regex();
 #endif
-	if (!G.asked) {
-		G.asked = MASK_EVENTS;
+	if (!G.iw.asked) {
+		G.iw.asked = MASK_EVENTS;
 	}
 	G.prints = 1;
 	G.opts = (iw_has(IW_RECURSIVE) ? OPT_r : 0)
@@ -4396,16 +4347,16 @@ static void inotifywait_options(char **argv)
 		| (G.timeout_ms != 0 ? OPT_t : 0)
 		| (iw_has(IW_DAEMON) ? OPT_d : 0)
 		| (iw_has(IW_SYSLOG) ? OPT_S : 0);
-	G.rules[0].opts = G.opts;
+	G.rules[0].opts = G.opts & OPT_r;
 }
 
 /* Room for len bytes of lists in G.names */
 static char *list_room(size_t len)
 {
-	if (len > NAMES_SIZE - G.lists) {
-		bb_error_msg_and_die("WATCHLET_NAMES_KB=%u is full", CONFIG_WATCHLET_NAMES_KB);
+	if (len > NAMES_SIZE - G.iw.lists) {
+		bb_error_msg_and_die("%s: not watched, %s=%u is full", "@", "WATCHLET_NAMES_KB", CONFIG_WATCHLET_NAMES_KB);
 	}
-	return G.names + G.lists;
+	return G.names + G.iw.lists;
 }
 
 /* There is something to watch. */
@@ -4415,38 +4366,42 @@ static void begin(void)
 
 	if (out && open_outfile(iw_has(IW_DAEMON) ? O_NONBLOCK : 0) < 0) {
 		if (errno != ENXIO) {
-			say_and_die("Failed to open output file %", out);
+			say_and_die("Couldn't open %: %", out);
 		}
 		/* a FIFO that nobody reads yet: the parent must not wait for that */
 		open("/dev/null", O_WRONLY);
-		G.late_outfile = 1;
 	}
-	if (G.quiet == 0) {
+	if (G.iw.quiet == 0) {
 		say("Setting up watches.%", iw_has(IW_RECURSIVE)
 			? "  Beware: since -r was given, this may take a while!" : "");
 	}
 }
 
-/* Watches FILE, but not @FILE. */
-static void add_file(const char *name)
+/* Watches FILE; @FILE loses a slash at its end. */
+static void add_file(char *name)
 {
-	uint32_t mask = G.asked | IN_MASK_ADD;
+	uint32_t mask = G.iw.asked;
 	unsigned recursive = iw_has(IW_RECURSIVE);
 	size_t len = strlen(name);
 	struct stat st;
 	int dir, wd;
 
+	if (*name == '@' && name[len - 1] == '/') {
+		name[len - 1] = '\0';
+	}
 	if (len == 0 || *name == '@') {
 		return;
 	}
 	if (G.paths_used == 0) {
 		begin();
 	}
-	dir = (fstatat(AT_FDCWD, name, &st, recursive ? 0 : AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode));
-	if (iw_has(IW_NO_DEREFERENCE) && !(dir && recursive)) {
+	st.st_mode = 0;
+	fstatat(AT_FDCWD, name, &st, recursive ? 0 : AT_SYMLINK_NOFOLLOW);
+	dir = S_ISDIR(st.st_mode);
+	if (iw_has(IW_NO_DEREFERENCE) && (!dir || !recursive)) {
 		mask |= IN_DONT_FOLLOW;
 	}
-	wd = inotify_add_watch(G.fd, name, mask | (recursive ? MASK_NAMES : 0));
+	wd = inotify_add_watch(G.fd, name, mask);
 	if (wd < 0) {
 		say_unwatchable(name);
 		exit(EXIT_FAILURE);
@@ -4454,7 +4409,7 @@ static void add_file(const char *name)
 	if (next_watch(wd, 0)) {
 		return; /* given twice */
 	}
-	new_path(name, len, 0, mask & ~IN_MASK_ADD, wd);
+	new_path(name, len, 0, mask, wd);
 	if (dir) {
 		G.paths[G.paths_used].opts |= OPT_DIR;
 	}
@@ -4476,30 +4431,29 @@ static void inotifywait_start(char **argv)
 		if (NOT_LONE_DASH(from) && (fd = open(from, O_RDONLY | O_CLOEXEC)) < 0) {
 			say_and_die("Couldn't open %: %", from);
 		}
-		while ((n = read(fd, list_room(1), NAMES_SIZE - G.lists)) > 0) {
-			G.lists += n;
+		while ((n = read(fd, list_room(1), NAMES_SIZE - G.iw.lists)) > 0) {
+			G.iw.lists += n;
 		}
 		*list_room(1) = '\0';
-		end = G.names + G.lists++;
+		end = G.names + G.iw.lists++;
 		for (s = G.names; s < end; s += strlen(s) + 1) {
 			*strchrnul(s, '\n') = '\0';
 			add_file(s);
 		}
 	}
-	for (; *argv; argv++) {
-		if (**argv == '@') {
-			size_t len = strlen(*argv) + 1;
+	for (; (s = *argv) != NULL; argv++) {
+		if (*s == '@') {
+			size_t len = strlen(s) + 1;
 
-			memcpy(list_room(len), *argv, len);
-			G.lists += len;
-		} else {
-			add_file(*argv);
+			s = memcpy(list_room(len), s, len);
+			G.iw.lists += len;
 		}
+		add_file(s);
 	}
 	if (G.paths_used == 0) {
 		say_and_die("No files specified to watch!", NULL);
 	}
-	G.names_used = G.lists;
+	G.names_used = G.iw.lists;
 }
 
 /* ===== Rules =====
