@@ -99,13 +99,17 @@ $(BUILD)/%.o: applet/%.c applet/standalone/libbb.h $(BUILD)/autoconf.h $(BUILD)/
 $(BUILD)/libbb.o: $(LIBBB) applet/standalone/libbb.h $(BUILD)/autoconf.h $(BUILD)/usage.h $(BUILD)/flags
 	$(CC) $(ALL_CFLAGS) -I$(BUILD) -Iapplet/standalone -c -o $@ $<
 
+# it is what the compiler's built-in functions would call
+$(BUILD)/small.o: applet/standalone/small.c applet/standalone/libbb.h $(BUILD)/autoconf.h $(BUILD)/flags
+	$(CC) $(ALL_CFLAGS) -fno-builtin -I$(BUILD) -Iapplet/standalone -c -o $@ $<
+
 # another compiler or other flags build anew
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)
 	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@.new
 	@cmp -s $@.new $@ || mv $@.new $@; rm -f $@.new
 
-$(BUILD)/watchlet.unstripped: $(BUILD)/watchlet.o $(BUILD)/libbb.o
+$(BUILD)/watchlet.unstripped: $(BUILD)/watchlet.o $(BUILD)/libbb.o $(BUILD)/small.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 $(BUILD)/watchlet: $(BUILD)/watchlet.unstripped $(BUILD)/features
 	$(if $(STRIP),$(STRIP) -o $@ $<,cp $< $@)
