@@ -1989,7 +1989,7 @@ static int open_below(int fd, char *path)
 	G.path_of = 0;
 	do {
 		char *slash = strchrnul(path, '/');
-		int more = *slash;
+		int more = (*slash != '\0');
 		int up = fd;
 
 		*slash = '\0';
