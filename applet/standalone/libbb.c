@@ -279,14 +279,16 @@ sighandler_t small_signal(int sig, sighandler_t f)
 	memset(signals, 0, sizeof(signals));
 #ifdef __mips__
 # define HANDLER 1
-	*(uint32_t *)signals = flags;
+	memcpy(signals, &flags, sizeof(flags));
 #else
 # define HANDLER 0
 	signals[1] = flags;
 #endif
 	signals[HANDLER] = (long)f;
-	syscall(SYS_rt_sigaction, sig, signals, signals, _NSIG / 8);
-	return (sighandler_t)signals[HANDLER];
+	/* what was there goes to the other half: no struct has more than 8 words, and
+	 * qemu-user fills it in before it has read what is new */
+	syscall(SYS_rt_sigaction, sig, signals, signals + 8, _NSIG / 8);
+	return (sighandler_t)signals[8 + HANDLER];
 }
 
 /* f: SIG_DFL, no other is asked for */
