@@ -87,6 +87,15 @@
 //config:	help
 //config:	-x GLOB leaves out what matches, -I GLOB reports only what matches.
 //config:
+//config:config FEATURE_WATCHLET_SETTLE
+//config:	bool "Settling and batches: -s -b"
+//config:	default y
+//config:	depends on WATCHLET || WATCHLET_INOTIFYD
+//config:	help
+//config:	Report an entry once it has settled, with all that happened to it in
+//config:	one record (-s MS), and go on reading events while PROG runs. Give
+//config:	PROG the records of a burst on its standard input (-b).
+//config:
 //config:config FEATURE_WATCHLET_FIGURES
 //config:	bool "Figures on SIGUSR1"
 //config:	default y
@@ -204,6 +213,16 @@
 //config:	Twice this is kept. Pages that were never used take no memory where
 //config:	there is an MMU.
 //config:
+//config:config WATCHLET_MAX_PENDING
+//config:	int "Number of entries that may wait to settle"
+//config:	range 1 65535
+//config:	default 1024
+//config:	depends on FEATURE_WATCHLET_SETTLE
+//config:	help
+//config:	160 bytes each, with their path. When there is no room the oldest is
+//config:	reported early. Pages that were never used take no memory where
+//config:	there is an MMU.
+//config:
 //config:config WATCHLET_EVENT_BUF
 //config:	int "Bytes of events read at a time"
 //config:	range 1024 65536
@@ -220,6 +239,7 @@
 //usage:#define watchlet_options_usage
 //usage:	IF_FEATURE_WATCHLET_TREE("[-r" IF_FEATURE_WATCHLET_FOLLOW("F") "ip] ") IF_FEATURE_WATCHLET_OPTIONS("[-1qv] [-t SEC] ")
 //usage:	IF_FEATURE_WATCHLET_GLOBS("[-x GLOB]... [-I GLOB]... ")
+//usage:	IF_FEATURE_WATCHLET_SETTLE("[-s MS [-b]] ")
 //usage:	IF_FEATURE_WATCHLET_DAEMON("[-dS] [-n FD] [-P PIDFILE] ")
 //usage:#define watchlet_events_usage
 //usage:     "\nRun PROG EVENTS FILE [SUBFILE] on changes; PROG - prints"
@@ -235,6 +255,10 @@
 //usage:	IF_FEATURE_WATCHLET_GLOBS(
 //usage:     "\n	-x GLOB	Leave out names (with a slash: paths below PATH) that match"
 //usage:     "\n	-I GLOB	Report only what matches"
+//usage:	)
+//usage:	IF_FEATURE_WATCHLET_SETTLE(
+//usage:     "\n	-s MS	Report an entry once, MS after its last event"
+//usage:     "\n	-b	With -s: run PROG once for a burst, records on its stdin"
 //usage:	)
 //usage:	IF_FEATURE_WATCHLET_OPTIONS(
 //usage:     "\n	-1	Exit after the first report, with PROG's status"
@@ -333,6 +357,11 @@
 # define CONFIG_WATCHLET_RULES_KB 0
 #endif
 
+#if !ENABLE_FEATURE_WATCHLET_SETTLE
+# undef CONFIG_WATCHLET_MAX_PENDING
+# define CONFIG_WATCHLET_MAX_PENDING 1
+#endif
+
 /* The index of a slot. 0 is no slot. */
 #if CONFIG_WATCHLET_MAX_WATCHES < 0x10000
 typedef uint16_t idx_t;
@@ -374,6 +403,9 @@ enum {
 	HASH_START = 64,
 	NAMES_SIZE = CONFIG_WATCHLET_NAMES_KB * 1024 + 1,
 	EVENT_BUF = CONFIG_WATCHLET_EVENT_BUF,
+	MAX_PENDING = CONFIG_WATCHLET_MAX_PENDING,
+	/* the longest has FILE, SUBFILE and FROM */
+	PENDING_SIZE = MAX_PENDING * 160 + 3 * PATH_MAX,
 	/* a byte of a name takes up to four in a record: \ooo */
 	LINE_MAX_BYTES = 4 * (2 * PATH_MAX + 2 * NAME_MAX) + 64,
 	DENTS_BUF = 16 * 1024,
@@ -389,7 +421,8 @@ enum {
 	TRIES = 7,
 	LATE_MS = 2,
 	/* some signals come through a descriptor */
-	SIGNAL_FD = ENABLE_FEATURE_WATCHLET_FIGURES || ENABLE_FEATURE_WATCHLET_RULES,
+	SIGNAL_FD = ENABLE_FEATURE_WATCHLET_SETTLE || ENABLE_FEATURE_WATCHLET_FIGURES
+		|| ENABLE_FEATURE_WATCHLET_RULES,
 	READY = ENABLE_FEATURE_WATCHLET_DAEMON || ENABLE_FEATURE_WATCHLET_RULES,
 };
 
@@ -452,14 +485,18 @@ static const char bit_letters[LETTERS] ALIGN1 =
 #define OPT_LETTERS "" \
 	IF_FEATURE_WATCHLET_TREE("r" "i" "p") \
 	IF_FEATURE_WATCHLET_FOLLOW("F") \
+	IF_FEATURE_WATCHLET_SETTLE("b") \
 	IF_FEATURE_WATCHLET_OPTIONS("1" "q" "v" "t") \
+	IF_FEATURE_WATCHLET_SETTLE("s") \
 	IF_FEATURE_WATCHLET_GLOBS("x" "I") \
 	IF_FEATURE_WATCHLET_DAEMON("d" "S" "n" "P") \
 	IF_FEATURE_WATCHLET_RULES("f")
 enum {
 	IF_FEATURE_WATCHLET_TREE(OPTBIT_r, OPTBIT_i, OPTBIT_p,)
 	IF_FEATURE_WATCHLET_FOLLOW(OPTBIT_F,)
+	IF_FEATURE_WATCHLET_SETTLE(OPTBIT_b,)
 	IF_FEATURE_WATCHLET_OPTIONS(OPTBIT_1, OPTBIT_q, OPTBIT_v, OPTBIT_t,)
+	IF_FEATURE_WATCHLET_SETTLE(OPTBIT_s,)
 	IF_FEATURE_WATCHLET_GLOBS(OPTBIT_x, OPTBIT_I,)
 	IF_FEATURE_WATCHLET_DAEMON(OPTBIT_d, OPTBIT_S, OPTBIT_n, OPTBIT_P,)
 	IF_FEATURE_WATCHLET_RULES(OPTBIT_f,)
@@ -468,10 +505,12 @@ enum {
 	OPT_i = IF_FEATURE_WATCHLET_TREE((1 << OPTBIT_i)) + 0,
 	OPT_p = IF_FEATURE_WATCHLET_TREE((1 << OPTBIT_p)) + 0,
 	OPT_F = IF_FEATURE_WATCHLET_FOLLOW((1 << OPTBIT_F)) + 0,
+	OPT_b = IF_FEATURE_WATCHLET_SETTLE((1 << OPTBIT_b)) + 0,
 	OPT_1 = IF_FEATURE_WATCHLET_OPTIONS((1 << OPTBIT_1)) + 0,
 	OPT_q = IF_FEATURE_WATCHLET_OPTIONS((1 << OPTBIT_q)) + 0,
 	OPT_v = IF_FEATURE_WATCHLET_OPTIONS((1 << OPTBIT_v)) + 0,
 	OPT_t = IF_FEATURE_WATCHLET_OPTIONS((1 << OPTBIT_t)) + 0,
+	OPT_s = IF_FEATURE_WATCHLET_SETTLE((1 << OPTBIT_s)) + 0,
 	OPT_x = IF_FEATURE_WATCHLET_GLOBS((1 << OPTBIT_x)) + 0,
 	OPT_I = IF_FEATURE_WATCHLET_GLOBS((1 << OPTBIT_I)) + 0,
 	OPT_d = IF_FEATURE_WATCHLET_DAEMON((1 << OPTBIT_d)) + 0,
@@ -480,9 +519,9 @@ enum {
 	OPT_P = IF_FEATURE_WATCHLET_DAEMON((1 << OPTBIT_P)) + 0,
 	OPT_DIR = 0x8000,       /* of a PATH of inotifywait: it is a directory */
 	OPT_f = IF_FEATURE_WATCHLET_RULES((1 << OPTBIT_f)) + 0,
-	OPTS_WITH_ARG = OPT_t | OPT_x | OPT_I | OPT_n | OPT_P | OPT_f,
+	OPTS_WITH_ARG = OPT_t | OPT_s | OPT_x | OPT_I | OPT_n | OPT_P | OPT_f,
 	/* those that a rule may have; and what may stand with -f */
-	OPTS_OF_RULE = OPT_r | OPT_i | OPT_p | OPT_F | OPT_x | OPT_I,
+	OPTS_OF_RULE = OPT_r | OPT_i | OPT_p | OPT_F | OPT_b | OPT_s | OPT_x | OPT_I,
 	OPTS_WITH_f = OPT_f | OPT_q | OPT_v | OPT_d | OPT_S | OPT_n | OPT_P,
 };
 
@@ -492,6 +531,10 @@ enum {
 struct rule {
 	const char *prog;       /* NULL: lines on stdout */
 	unsigned opts;          /* OPT_r ... */
+	unsigned settle_ms;     /* of -s */
+	/* of -b, in ms of the monotonic clock: when the burst has settled, and
+	 * when it leaves at the latest; 0: there is none */
+	uint32_t burst_due, burst_limit;
 	uint16_t globs;         /* the first of its G.globs */
 	uint16_t globs_end;     /* behind the last */
 	/* The rest is for the lines of RULES, which are kept as words with a NUL
@@ -575,14 +618,32 @@ struct inotifywait {
 	const char *args[10];   /* of options, from IW_ARGS on */
 };
 
+/* A record that waits to settle, in G.pending. */
+struct pending {
+	uint32_t due;           /* ms of the monotonic clock */
+	uint32_t limit;         /* ... due is not later than this */
+	uint32_t mask;          /* 0: it has left */
+	uint32_t hash;          /* of path */
+	idx_t root;
+	uint16_t size;          /* bytes of all this */
+	uint16_t file_len;      /* bytes of FILE, which path starts with */
+	uint16_t name;          /* where in path SUBFILE is; 0: none */
+	uint16_t from;          /* ... FROM */
+	uint16_t state;
+	char path[2];           /* of the entry; and FROM */
+};
+
+/* pending.state */
+enum {
+	P_OPEN,
+	P_CLOSED,               /* nothing may be merged into it any more */
+	P_BATCH,                /* it is on its way to the PROG that runs */
+};
+
 struct globals {
 	int fd;                 /* of inotify */
 	/* where offsets are small: it costs hundreds of bytes otherwise */
 	IF_WATCHLET_INOTIFYWAIT(struct inotifywait iw;)
-	int signal_fd;
-	pid_t child;            /* PROG while it runs; 0: it doesn't */
-	const char *child_prog;
-	smallint child_counts;  /* the run is a report, not only '.' */
 	struct rule rules[RULES];
 	int reader;             /* descriptor + 1 of whom to mind; 0: nobody */
 	unsigned opts;          /* OPT_... of the command line and all rules */
@@ -631,9 +692,19 @@ struct globals {
 	smallint unwatched;     /* a directory is not watched, so has no slot */
 	smallint overflowed;    /* o is still to be told */
 	smallint said_full;     /* bit 0: G.watches is full; 1: G.names; 2: the kernel */
+	int signal_fd;
+	pid_t child;            /* PROG while it runs; 0: it doesn't */
+	const char *child_prog;
+	smallint child_counts;  /* the run is a report, not only '.' */
+	int child_stdin;        /* what it gets as stdin; 0: ours */
+	int feed;               /* descriptor + 1 for the records of a batch; 0: none */
+	unsigned fed;           /* bytes of the first of them that were written */
+	unsigned pending_used;  /* entries */
+	unsigned pending_end;   /* bytes of pending[], with holes */
 	unsigned events_read;   /* figures */
 	unsigned records;
 	unsigned overflows;
+	unsigned merged;
 	unsigned runs;
 	/* of -F */
 	int mounts;             /* descriptor + 1 of /proc/self/mountinfo; 0: none */
@@ -665,12 +736,14 @@ struct globals {
 	char path[PATH_MAX + NAME_MAX + 2];
 	char entry[PATH_MAX + NAME_MAX + 2];
 	char from[PATH_MAX + NAME_MAX + 2];
+	char file[PATH_MAX];    /* FILE of a record that has settled */
 	char out[2 * LINE_MAX_BYTES];
 	char events[EVENT_BUF] __attribute__((aligned(8)));
 	char dents[ENABLE_FEATURE_WATCHLET_TREE ? DENTS_BUF : 1] __attribute__((aligned(8)));
 	char names[NAMES_SIZE];
 	char rules_text[HALVES][RULES_SIZE];
 	char where[ENABLE_FEATURE_WATCHLET_RULES ? PATH_MAX + 32 : 1]; /* watchlet: RULES:LINE */
+	char pending[PENDING_SIZE] __attribute__((aligned(8)));
 };
 #define G (*ptr_to_globals)
 /* Is this that face? */
@@ -861,8 +934,10 @@ static void ready(void)
 	}
 	logmode = G.opts & OPT_S ? LOGMODE_SYSLOG : LOGMODE_STDIO;
 	if (G.opts & OPT_d) {
-		/* it dies by SIGPIPE if the parent was ended meanwhile */
-		write(G.parent_fd, "", 1);
+		if (write(G.parent_fd, "", 1) != 1) {
+			/* the parent was ended meanwhile */
+			end(EXIT_FAILURE);
+		}
 		close(G.parent_fd);
 	}
 	if (G.opts & OPT_n) {
@@ -938,6 +1013,17 @@ static void forget_name(idx_t w)
 	G.names_dead += sizeof(w) + strlen(name_of(w)) + 1;
 }
 
+/* FNV-1a, with the slot of the directory in front */
+static uint32_t name_hash(idx_t parent, const char *name)
+{
+	uint32_t h = parent * 0x9e3779b1u;
+
+	while (*name) {
+		h = (h ^ (unsigned char)*name++) * 0x01000193;
+	}
+	return h ^ h >> 15;
+}
+
 /* The PATH that slot w belongs to; 0 when w is in limbo. */
 static idx_t root_of(idx_t w)
 {
@@ -950,7 +1036,7 @@ static idx_t root_of(idx_t w)
 }
 
 /* The rule that PATH root belongs to */
-static const struct rule *rule_of(idx_t root)
+static struct rule *rule_of(idx_t root)
 {
 	return &G.rules[RULES > 1 ? G.paths[root].rule : 0];
 }
@@ -1125,11 +1211,13 @@ static int excluded(idx_t w, const char *name)
 }
 
 /* ===== Sinks =====
- * tell() is the one way out. Lines are gathered in G.out, where there is
- * always room for one more line.
+ * Lines, and runs of PROG. Lines are gathered in G.out, where there is always
+ * room for one more line.
  */
 
 static void flush_lines(void);
+static void feed(void);
+static void end_feed(void);
 
 /* Ends by signal sig. */
 static void die_by(int sig)
@@ -1171,10 +1259,11 @@ static void prog_ended(const char *prog, int status)
 /* Prints what SIGUSR1 asks for. */
 static void print_figures(void)
 {
-	bb_error_msg("watches %u/%u, names %u/%u bytes, events %u, records %u, overflows %u, runs %u",
+	bb_error_msg("watches %u/%u, names %u/%u bytes, pending %u/%u, "
+		"events %u, records %u, merged %u, overflows %u, runs %u",
 		ENABLE_FEATURE_WATCHLET_TREE ? G.in_use : G.paths_used, MAX_WATCHES,
-		G.names_used - G.names_dead, NAMES_SIZE,
-		G.events_read, G.records, G.overflows, G.runs);
+		G.names_used - G.names_dead, NAMES_SIZE, G.pending_used, MAX_PENDING,
+		G.events_read, G.records, G.merged, G.overflows, G.runs);
 }
 
 /* G.signal_fd has something. No signal has a handler: those that must be acted
@@ -1194,9 +1283,13 @@ static void take_signal(void)
 	if (ENABLE_FEATURE_WATCHLET_RULES && info.ssi_signo == SIGHUP) {
 		G.reload = 1;
 	}
+	if (ENABLE_FEATURE_WATCHLET_SETTLE && info.ssi_signo == SIGPIPE && info.ssi_pid != (unsigned)getpid()) {
+		die_by(SIGPIPE); /* not by our own write to a PROG that reads no more */
+	}
 	/* SIGCHLDs may have been merged, and may be of a child that is not ours */
 	if (pid != 0 && waitpid(pid, &status, WNOHANG) == pid) {
 		G.child = 0;
+		end_feed();
 		prog_ended(G.child_prog, WIFSIGNALED(status)
 			? WTERMSIG(status) + 0x180 : WEXITSTATUS(status));
 	}
@@ -1209,7 +1302,7 @@ static void take_signal(void)
  * "inotifyd - FILE | head -n0" is used to wait for the first event. */
 static int sleep_for(int fd, int events, int ms)
 {
-	struct pollfd pfd[ENABLE_FEATURE_WATCHLET_FOLLOW ? 4 : SIGNAL_FD ? 3 : 2];
+	struct pollfd pfd[SIGNAL_FD || ENABLE_FEATURE_WATCHLET_FOLLOW ? 5 : 2];
 	int n;
 
 	pfd[0].fd = fd;
@@ -1219,17 +1312,20 @@ static int sleep_for(int fd, int events, int ms)
 	if (SIGNAL_FD || ENABLE_FEATURE_WATCHLET_FOLLOW) {
 		pfd[2].fd = SIGNAL_FD ? G.signal_fd : -1;
 		pfd[2].events = POLLIN;
-	}
-	if (ENABLE_FEATURE_WATCHLET_FOLLOW) {
-		pfd[3].fd = G.mounts - 1;
-		pfd[3].events = POLLPRI;
+		pfd[3].fd = G.feed - 1;
+		pfd[3].events = POLLOUT;
+		pfd[4].fd = G.mounts - 1;
+		pfd[4].events = POLLPRI;
 	}
 	n = poll(pfd, sizeof(pfd) / sizeof(pfd[0]), ms);
 	if (n > 0 && (pfd[1].revents & (POLLERR | POLLHUP))) {
 		die_by(SIGPIPE); /* as if we had written */
 	}
 	if ((SIGNAL_FD || ENABLE_FEATURE_WATCHLET_FOLLOW) && n > 0) {
-		if (ENABLE_FEATURE_WATCHLET_FOLLOW && pfd[3].revents) {
+		if (ENABLE_FEATURE_WATCHLET_SETTLE && pfd[3].revents) {
+			feed();
+		}
+		if (ENABLE_FEATURE_WATCHLET_FOLLOW && pfd[4].revents) {
 			G.mounts_changed = 1; /* is said once */
 		}
 		if (SIGNAL_FD && pfd[2].revents) {
@@ -1247,6 +1343,7 @@ static void block_signals(void)
 {
 	static const char signals[] ALIGN1 = {
 		SIGCHLD,
+		IF_FEATURE_WATCHLET_SETTLE(SIGPIPE,)
 		IF_FEATURE_WATCHLET_FIGURES(SIGUSR1,)
 	};
 	sigset_t set;
@@ -1282,6 +1379,9 @@ static void write_out(unsigned len)
 		if (n >= 0) {
 			done += n;
 		} else if (errno != EAGAIN) {
+			if (ENABLE_FEATURE_WATCHLET_SETTLE && errno == EPIPE) {
+				die_by(SIGPIPE);
+			}
 			bb_simple_perror_msg_and_die(bb_msg_standard_output);
 		}
 	}
@@ -1341,8 +1441,9 @@ static char *escaped(const char *s)
 	return room;
 }
 
-/* Appends the fields (up to NULL) as a line. */
-static void put_line(char **fields)
+/* Makes a line of the fields (up to NULL) behind what is in G.out. Returns its
+ * end. */
+static char *make_line(char **fields)
 {
 	char *s = G.out + G.out_len;
 
@@ -1351,7 +1452,13 @@ static void put_line(char **fields)
 		*s++ = '\t';
 	} while (*++fields);
 	s[-1] = '\n';
-	end_line(s);
+	return s;
+}
+
+/* Appends the fields as a line. */
+static void put_line(char **fields)
+{
+	end_line(make_line(fields));
 }
 
 /* What is in front of PROG where run_prog() finds it */
@@ -1367,6 +1474,9 @@ static void run_prog(char **args)
 	if (pid == 0) {
 		if (SIGNAL_FD) {
 			sigprocmask_allsigs(SIG_UNBLOCK);
+		}
+		if (ENABLE_FEATURE_WATCHLET_SETTLE && G.child_stdin) {
+			dup2(G.child_stdin, STDIN_FILENO);
 		}
 		if (ENABLE_FEATURE_WATCHLET_TREE && G.away) {
 			fchdir(G.home);
@@ -1402,15 +1512,33 @@ static void wait_prog(void)
 	}
 }
 
-/* The record itself, of PATH root: the letters of mask, then the fields. */
-static void emit(idx_t root, uint32_t mask, const char *file, const char *name, const char *from)
-{
+/* A record, and PROG in front of it */
+struct record {
 	char letters[20];
 	char *fields[ROOM_FOR_SHELL + MAX_WORDS + 5];
-	char **field = fields + ROOM_FOR_SHELL;
-	const struct rule *rule = rule_of(root);
+};
+
+/* Puts the words of PROG into field[]. Returns the last of these. */
+static char **put_prog(char **field, const struct rule *rule)
+{
+	unsigned n;
+
+	field[0] = (char *)rule->prog;
+	for (n = 1; ENABLE_FEATURE_WATCHLET_RULES && n < rule->words; n++) {
+		field[1] = field[0] + strlen(field[0]) + 1;
+		field++;
+	}
+	return field;
+}
+
+/* Makes the record of PATH root: the letters of mask, then the fields. Returns
+ * where in r->fields it starts, behind PROG. */
+static char **make_record(struct record *r, idx_t root, uint32_t mask,
+		const char *file, const char *name, const char *from)
+{
+	char **field = put_prog(r->fields + ROOM_FOR_SHELL, rule_of(root));
 	const char *letter = bit_letters;
-	char *s = letters;
+	char *s = r->letters;
 	uint32_t bits;
 
 	for (bits = mask & MASK_LETTERS; bits; bits >>= 1) {
@@ -1423,41 +1551,468 @@ static void emit(idx_t root, uint32_t mask, const char *file, const char *name, 
 		*s++ = '/';
 	}
 	*s = '\0';
-	field[0] = (char *)rule->prog;
-	if (ENABLE_FEATURE_WATCHLET_RULES) {
-		unsigned n;
-
-		for (n = 1; n < rule->words; n++) {
-			field[1] = field[0] + strlen(field[0]) + 1;
-			field++;
-		}
-	}
-	field[1] = letters;
+	field[1] = r->letters;
 	field[2] = (char *)file;
 	field[3] = (char *)name;
 	field[4] = (char *)from;
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
 		field[5] = NULL;
 	}
+	return field + 1;
+}
+
+/* Reports: prints a line, or runs PROG. With -s that runs on, else it is waited
+ * for. */
+static void report(idx_t root, uint32_t mask, const char *file, const char *name, const char *from)
+{
+	struct record record;
+	char **fields = make_record(&record, root, mask, file, name, from);
+
 	if (SIGNAL_FD) {
 		G.records++;
 	}
 	if (ENABLE_FEATURE_WATCHLET_OPTIONS) {
 		G.child_counts = !(mask & IN_STEP);
 	}
-	if (rule->prog) {
+	if (rule_of(root)->prog) {
 		if (ENABLE_FEATURE_WATCHLET_RULES) {
 			flush_lines(); /* of other rules: it may take its time */
 		}
-		run_prog(fields);
 		wait_prog();
+		run_prog(record.fields);
+		if (!(rule_of(root)->opts & OPT_s)) {
+			wait_prog();
+		}
 		return;
 	}
-	put_line(field + 1);
+	put_line(fields);
 	if (!(mask & IN_STEP)) {
 		reported(0);
 	}
 }
+
+/* ===== Settling =====
+ * With -s MS a record waits in G.pending, and what happens to its entry until it
+ * leaves is merged into it: MS after the last event, at the latest 10 * MS after
+ * the first. With -b all records of a rule wait for the last, and leave together.
+ *
+ * Who replays the records must arrive at the true tree all the same:
+ * - Directories below a PATH with -r (what is below them comes and goes with
+ *   them), and o x . u, are not merged. What is pending at or below them, or came
+ *   from there, is told before them, and nothing is merged into it any more.
+ * - Where an entry that came from elsewhere (FROM) is pending, and something
+ *   happens there, the move is told as its two halves.
+ */
+
+/* The pending record behind at; it may have left */
+static struct pending *pending_at(unsigned at)
+{
+	return (struct pending *)(G.pending + at);
+}
+
+/* The first record of G.pending that waits, from *at on; NULL if there is none.
+ * *at goes behind it. */
+static struct pending *next_pending(unsigned *at)
+{
+	while (*at < G.pending_end) {
+		struct pending *p = pending_at(*at);
+
+		*at += p->size;
+		if (p->mask != 0 && p->state != P_BATCH) {
+			return p;
+		}
+	}
+	return NULL;
+}
+
+/* The record of the entry at path that can be merged into; NULL if none. */
+static struct pending *find_pending(idx_t root, const char *path)
+{
+	uint32_t hash = name_hash(root, path);
+	struct pending *p;
+	unsigned at = 0;
+
+	while ((p = next_pending(&at)) != NULL) {
+		if (p->hash == hash && p->root == root && p->state == P_OPEN
+		 && strcmp(p->path, path) == 0
+		) {
+			break;
+		}
+	}
+	return p;
+}
+
+/* Is path at top, or below it? */
+static int is_under(const char *path, const char *top)
+{
+	char last = '\0';
+
+	while (*top) {
+		last = *top;
+		if (*path++ != *top++) {
+			return 0;
+		}
+	}
+	return *path == '\0' || *path == '/' || last == '/';
+}
+
+/* p is not told as a move any more, but as the second half of one. Returns the
+ * letter of the first half, if that was asked for. */
+static uint32_t part(struct pending *p)
+{
+	p->from = 0;
+	return G.paths[p->root].mask & IN_MOVED_FROM;
+}
+
+/* Something is to be told of top, a directory: what is pending at or below it
+ * goes first. */
+static void close_under(idx_t root, const char *top)
+{
+	uint32_t now = monotonic_ms();
+	struct pending *p, *source;
+	unsigned at = 0;
+
+	while ((p = next_pending(&at)) != NULL) {
+		const char *from = p->path + p->from;
+
+		if (p->root != root || p->state != P_OPEN || !(is_under(p->path, top) || is_under(from, top))) {
+			continue;
+		}
+		p->state = P_CLOSED;
+		p->due = now;
+		source = p->from ? find_pending(root, from) : NULL;
+		if (source) {
+			/* that stays, and would be told after this */
+			source->mask |= part(p);
+		}
+	}
+}
+
+/* p leaves. */
+static void forget_pending(struct pending *p)
+{
+	p->mask = 0;
+	if (--G.pending_used == 0) {
+		G.pending_end = 0;
+	}
+}
+
+/* Makes the record of p, see make_record(). */
+static char **pending_record(struct record *r, const struct pending *p)
+{
+	strcpy(stpncpy(G.file, p->path, p->file_len), "");
+	return make_record(r, p->root, p->mask, G.file,
+		p->name ? p->path + p->name : NULL,
+		p->from ? p->path + p->from : NULL);
+}
+
+/* Writes what the pipe to PROG takes of the records of its batch. */
+static void feed(void)
+{
+	struct record record;
+	struct pending *p;
+	unsigned at, len;
+	char *line;
+	ssize_t n;
+
+	for (at = 0; at < G.pending_end; at += p->size) {
+		p = pending_at(at);
+		if (p->mask == 0 || p->state != P_BATCH) {
+			continue;
+		}
+		line = G.out + G.out_len;
+		len = make_line(pending_record(&record, p)) - line;
+		n = write(G.feed - 1, line + G.fed, len - G.fed);
+		if (n < 0) {
+			if (errno == EAGAIN) {
+				return;
+			}
+			break; /* it reads no more */
+		}
+		G.fed += n;
+		if (G.fed != len) {
+			return;
+		}
+		G.fed = 0;
+		forget_pending(p);
+	}
+	end_feed();
+}
+
+/* PROG gets no more of its batch. */
+static void end_feed(void)
+{
+	struct pending *p;
+	unsigned at;
+
+	if (!ENABLE_FEATURE_WATCHLET_SETTLE || G.feed == 0) {
+		return;
+	}
+	close(G.feed - 1);
+	G.feed = 0;
+	G.fed = 0;
+	for (at = 0; at < G.pending_end; at += p->size) {
+		p = pending_at(at);
+		if (p->mask != 0 && p->state == P_BATCH) {
+			forget_pending(p);
+		}
+	}
+}
+
+/* Reports p alone. */
+static void report_pending(struct pending *p)
+{
+	struct record record;
+	char **fields = pending_record(&record, p);
+	uint32_t mask = p->mask;
+
+	forget_pending(p); /* its text stays until another is appended */
+	report(p->root, mask, fields[1], fields[2], fields[3]);
+}
+
+/* All records of rule that are pending leave: one run of PROG gets them as
+ * lines on its stdin. */
+static void start_batch(struct rule *rule)
+{
+	char *args[ROOM_FOR_SHELL + MAX_WORDS + 1];
+	struct pending *p;
+	unsigned at = 0;
+	int fds[2];
+
+	rule->burst_limit = 0;
+	G.child_counts = 0;
+	while ((p = next_pending(&at)) != NULL) {
+		if (rule_of(p->root) != rule) {
+			continue;
+		}
+		if (!rule->prog) {
+			report_pending(p);
+			continue;
+		}
+		p->state = P_BATCH;
+		G.child_counts |= !(p->mask & IN_STEP);
+		G.records++;
+	}
+	if (!rule->prog) {
+		return;
+	}
+	if (pipe2(fds, O_CLOEXEC) != 0) {
+		bb_simple_perror_msg_and_die("pipe");
+	}
+	fcntl(fds[1], F_SETFL, O_NONBLOCK);
+	put_prog(args + ROOM_FOR_SHELL, rule)[1] = NULL;
+	G.child_stdin = fds[0];
+	run_prog(args);
+	G.child_stdin = 0;
+	close(fds[0]);
+	G.feed = fds[1] + 1;
+	feed();
+}
+
+/* May p leave? Not while PROG runs: there is one run at a time. */
+static int may_go(const struct pending *p)
+{
+	return G.child == 0 || !rule_of(p->root)->prog;
+}
+
+/* p leaves, with -b all of its rule. */
+static void let_go(struct pending *p)
+{
+	struct rule *rule = rule_of(p->root);
+
+	if (rule->opts & OPT_b) {
+		start_batch(rule);
+	} else {
+		report_pending(p);
+	}
+}
+
+/* Lets the oldest record leave, or waits until something has left. */
+static void let_one_go(void)
+{
+	unsigned at = 0;
+	struct pending *p = next_pending(&at);
+
+	if (p && may_go(p)) {
+		let_go(p);
+	} else {
+		sleep_for(-1, 0, -1);
+	}
+}
+
+/* Tells all that is pending of PATH root (0: of all), and waits for PROG. */
+static void drain(idx_t root)
+{
+	struct pending *p;
+	unsigned at = 0;
+
+	while (ENABLE_FEATURE_WATCHLET_SETTLE && (p = next_pending(&at)) != NULL) {
+		if (root == 0 || p->root == root) {
+			wait_prog();
+			let_go(p);
+		}
+	}
+	wait_prog();
+}
+
+/* Lets go what has settled. Returns the ms until more will have; -1 when nothing
+ * waits but for the end of PROG. */
+static int settle(void)
+{
+	uint32_t now;
+	struct pending *p;
+	unsigned at = 0;
+	int ms = -1;
+
+	if (G.pending_used == 0) {
+		return -1;
+	}
+	now = monotonic_ms();
+	while ((p = next_pending(&at)) != NULL) {
+		struct rule *rule = rule_of(p->root);
+		int left = (rule->opts & OPT_b ? rule->burst_due : p->due) - now;
+
+		if (!may_go(p)) {
+			continue;
+		}
+		if (left <= 0) {
+			let_go(p);
+		} else if (ms < 0 || left < ms) {
+			ms = left;
+		}
+	}
+	return ms;
+}
+
+/* Is there room for size bytes in G.pending? Closes the holes in it. */
+static int room_for(unsigned size)
+{
+	unsigned from, to = 0, len;
+
+	if (G.pending_end + size > PENDING_SIZE) {
+		for (from = 0; from < G.pending_end; from += len) {
+			len = pending_at(from)->size;
+			if (pending_at(from)->mask != 0) {
+				memmove(G.pending + to, G.pending + from, len);
+				to += len;
+			}
+		}
+		G.pending_end = to;
+	}
+	return G.pending_used < MAX_PENDING && G.pending_end + size <= PENDING_SIZE;
+}
+
+/* The path of the entry name (NULL: of FILE itself) in file, in G.entry. */
+static char *full_path(const char *file, const char *name)
+{
+	char *s = G.entry + strlen(file);
+
+	memmove(G.entry, file, s - G.entry + 1); /* it may be there */
+	if (name) {
+		if (s[-1] != '/') {
+			*s++ = '/';
+		}
+		strcpy(s, name);
+	}
+	return G.entry;
+}
+
+/* Puts a record into G.pending, or merges it into the one that is there. */
+static void pend(idx_t root, uint32_t mask, const char *file, const char *name, const char *from)
+{
+	struct rule *rule = rule_of(root);
+	uint32_t now = monotonic_ms();
+	uint32_t due = now + rule->settle_ms;
+	uint32_t limit = now + 10 * rule->settle_ms;
+	char *path = full_path(file, name);
+	unsigned len = strlen(path) + 1;
+	unsigned from_len = from ? strlen(from) + 1 : 0;
+	unsigned size = (offsetof(struct pending, path) + len + from_len + 7) & ~7;
+	unsigned at = 0, state = P_OPEN;
+	struct pending *p;
+
+	if (rule->opts & OPT_b) {
+		if (rule->burst_limit == 0) {
+			rule->burst_limit = limit | 1;
+		}
+		rule->burst_due = (int32_t)(rule->burst_limit - due) < 0 ? rule->burst_limit : due;
+	}
+	if ((mask & MASK_ALWAYS)
+	 || (has_opt(root, OPT_r) && (mask & MASK_NAMES) && (!name || (mask & IN_ISDIR)))
+	) {
+		close_under(root, path);
+		if (from) {
+			close_under(root, from);
+		}
+		state = P_CLOSED;
+		due = now;
+	} else {
+		while ((p = next_pending(&at)) != NULL) {
+			if (p->root == root && p->from && p->state == P_OPEN && strcmp(p->path + p->from, path) == 0) {
+				mask |= part(p);
+			}
+		}
+		p = find_pending(root, path);
+		if (p) {
+			p->mask |= mask;
+			p->due = (int32_t)(p->limit - due) < 0 ? p->limit : due;
+			G.merged++;
+			return;
+		}
+	}
+	while (!room_for(size)) {
+		if (!(G.said_full & 8)) {
+			G.said_full |= 8;
+			bb_error_msg("WATCHLET_MAX_PENDING=%u is full, the oldest is told early", MAX_PENDING);
+		}
+		let_one_go();
+	}
+	p = pending_at(G.pending_end);
+	G.pending_end += size;
+	G.pending_used++;
+	p->due = due;
+	p->limit = limit;
+	p->mask = mask;
+	p->hash = name_hash(root, path);
+	p->root = root;
+	p->size = size;
+	p->file_len = strlen(file);
+	p->name = name ? len - 1 - strlen(name) : 0;
+	p->from = from ? len : 0;
+	p->state = state;
+	strcpy(p->path, path);
+	if (from) {
+		strcpy(p->path + len, from);
+	}
+}
+
+/* Can a move from below PATH from_root to the entry name in the directory of
+ * slot w be one record? dir: of a directory */
+static int can_join(idx_t from_root, idx_t w, const char *name, uint32_t dir)
+{
+	idx_t root = root_of(w);
+	char *path;
+
+	if (!(ENABLE_FEATURE_WATCHLET_SETTLE && (rule_of(root)->opts & OPT_s))) {
+		return 1;
+	}
+	path = entry_path(G.entry, w, name);
+	return from_root == root && path && (dir || !find_pending(root, path));
+}
+
+/* A record is made: it is reported, now or when it has settled. */
+static void emit(idx_t root, uint32_t mask, const char *file, const char *name, const char *from)
+{
+	if (ENABLE_FEATURE_WATCHLET_SETTLE && (rule_of(root)->opts & OPT_s)) {
+		pend(root, mask, file, name, from);
+	} else {
+		report(root, mask, file, name, from);
+	}
+}
+
+/* ===== Telling =====
+ * tell() is the one way out.
+ */
 
 static void inotifywait_event(idx_t w, uint32_t mask, const char *path, const char *name);
 static void say_unwatchable(const char *path);
@@ -1516,17 +2071,6 @@ static void tell(idx_t w, uint32_t mask, const char *name, const char *from)
 static idx_t *wd_head(int wd)
 {
 	return &G.wd_heads[wd & G.hash_mask];
-}
-
-/* FNV-1a, with the slot of the directory in front */
-static uint32_t name_hash(idx_t parent, const char *name)
-{
-	uint32_t h = parent * 0x9e3779b1u;
-
-	while (*name) {
-		h = (h ^ (unsigned char)*name++) * 0x01000193;
-	}
-	return h ^ h >> 15;
 }
 
 static idx_t *name_head(idx_t parent, const char *name)
@@ -2458,6 +3002,7 @@ static void end_path(idx_t root)
 	}
 	unlink_wd(root);
 	if (--G.paths_left == 0 && !IS_INOTIFYWAIT) {
+		drain(0);
 		flush_lines();
 		end(EXIT_SUCCESS);
 	}
@@ -3007,7 +3552,9 @@ static void moved(struct place *a, struct place *b, uint32_t mask)
 		check |= is_below(b->w, kid);
 		keeps = !check;
 	}
-	if (both && !check && has_opt(to_root, OPT_p) && (!dir || kid || !from_tree)) {
+	if (both && !check && has_opt(to_root, OPT_p) && (!dir || kid || !from_tree)
+	 && can_join(from_root, b->w, b->name, dir)
+	) {
 		from = entry_path(G.from, a->w, a->name);
 	}
 	if (b->kid != 0 && b->kid != kid) {
@@ -3427,6 +3974,13 @@ static void loop(void)
 				ms = LATE_MS;
 			}
 		}
+		if (ENABLE_FEATURE_WATCHLET_SETTLE) {
+			int left = settle();
+
+			if (ms < 0) {
+				ms = left;
+			}
+		}
 		flush_lines();
 		if (READY && !G.is_ready && !G.scanning) {
 			ready();
@@ -3435,7 +3989,9 @@ static void loop(void)
 				flush_lines();
 			}
 		}
-		if (ENABLE_FEATURE_WATCHLET_OPTIONS && (G.opts & OPT_t)) {
+		if (ENABLE_FEATURE_WATCHLET_OPTIONS && (G.opts & OPT_t)
+		 && !(ENABLE_FEATURE_WATCHLET_SETTLE && (G.pending_used != 0 || G.child != 0))
+		) {
 			int left = time_left();
 
 			if (ms < 0) {
@@ -3457,7 +4013,8 @@ static void loop(void)
 		if (ENABLE_FEATURE_WATCHLET_FOLLOW && G.mounts_changed) {
 			follow_mounts();
 		}
-		if (ENABLE_FEATURE_WATCHLET_RULES && G.reload) {
+		/* PROG that runs needs the text of its rule */
+		if (ENABLE_FEATURE_WATCHLET_RULES && G.reload && G.child == 0) {
 			G.reload = 0;
 			reload();
 		}
@@ -3472,7 +4029,7 @@ static int parse_seconds(const char *s)
 	unsigned ms = 0, unit = 1000;
 	int digits = 0, point = 0;
 
-	for (; *s && ms <= 1000 * 1000 * 1000; s++) {
+	for (; *s; s++) {
 		if (*s == '.' && !point) {
 			point = 1;
 		} else if (*s >= '0' && *s <= '9') {
@@ -3480,6 +4037,8 @@ static int parse_seconds(const char *s)
 			if (point) {
 				unit /= 10;
 				ms += (*s - '0') * unit;
+			} else if (ms > 100 * 1000 * 1000) {
+				break;
 			} else {
 				ms = ms * 10 + (*s - '0') * 1000;
 			}
@@ -3487,7 +4046,7 @@ static int parse_seconds(const char *s)
 			break;
 		}
 	}
-	return *s || !digits ? -1 : (int)ms;
+	return *s || !digits || ms > 1000 * 1000 * 1000 ? -1 : (int)ms;
 }
 
 /* The descriptor that -n names. */
@@ -3578,6 +4137,13 @@ static char **parse_options(char **argv, struct rule *rule)
 				if (G.timeout_ms < 0) {
 					bb_error_msg_and_die("-t %s: not a number of seconds from 0 to 1000000", arg);
 				}
+			} else if (ENABLE_FEATURE_WATCHLET_SETTLE && opt == OPT_s) {
+				int ms = parse_seconds(arg);
+
+				if (ms < 0) {
+					bb_error_msg_and_die("-s %s: not a number of milliseconds from 0 to 1000000", arg);
+				}
+				rule->settle_ms = ms / 1000;
 			} else if (opt == OPT_n) {
 				G.ready_fd = parse_fd(arg);
 			} else if (opt == OPT_P) {
@@ -3598,6 +4164,9 @@ static char **parse_options(char **argv, struct rule *rule)
 		rule->globs_end = G.globs_used;
 	}
 	G.opts |= rule->opts;
+	if (ENABLE_FEATURE_WATCHLET_SETTLE && (rule->opts & (OPT_b | OPT_s)) == OPT_b) {
+		bb_error_msg_and_die("-b needs -s");
+	}
 	return argv;
 }
 
@@ -4604,6 +5173,7 @@ static void remove_path(idx_t w)
 	int wd = G.watches[w].wd;
 	unsigned i;
 
+	drain(w);
 	G.paths_left -= is_alive(w);
 	kids_to_limbo(w);
 	not_todo(w);
@@ -4693,6 +5263,8 @@ static void reload(void)
 				if (p->next_rule == 0) {
 					remove_path(w);
 				} else {
+					G.rules[p->next_rule].burst_due = G.rules[p->rule].burst_due;
+					G.rules[p->next_rule].burst_limit = G.rules[p->rule].burst_limit;
 					p->rule = p->next_rule;
 					p->name = G.rules[p->rule].path;
 				}
@@ -4721,6 +5293,7 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	BUILD_BUG_ON(CONFIG_WATCHLET_NAMES_KB > 65535);
 	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_GLOBS > 255);
 	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_STEPS > 65535);
+	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_PENDING > 65535);
 	BUILD_BUG_ON(CONFIG_WATCHLET_EVENT_BUF < 1024 || CONFIG_WATCHLET_EVENT_BUF > 65536);
 
 	INIT_G();
