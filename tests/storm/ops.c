@@ -176,6 +176,9 @@ static void pick(char *buf, const char *top)
 	if (top == NULL) {
 		top = below(6) == 0 ? "outside" : "tree";
 	}
+	if (O.closed) {
+		top = "tree";
+	}
 	strcpy(buf, top);
 	if (O.warm > 0 && strcmp(top, "tree") == 0 && below(3) == 0) {
 		warm_path(buf, below(O.warm));

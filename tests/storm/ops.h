@@ -17,6 +17,7 @@ struct ops {
 	int count;                      /* operations, of one or more calls */
 	int type;                       /* MILD or NASTY */
 	int warm;                       /* warm directories made beforehand */
+	int closed;                     /* nothing outside takes part */
 	int pause_us;                   /* now and then wait up to so long */
 	int ask, answer;                /* --slow: after each call; else -1 */
 	FILE *log;                      /* may be NULL */

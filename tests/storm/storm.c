@@ -44,7 +44,7 @@ enum {
 static struct {
 	unsigned long seed;
 	int workers, count, warm, queue, type, repeat, pause_us, lag_us, drop;
-	int keep, allow_x, jitter, figures, verbose, slow, quiet_ms;
+	int keep, closed, allow_x, jitter, figures, verbose, slow, quiet_ms;
 	const char *where;
 	char **command;
 } opt = {
@@ -176,6 +176,7 @@ struct run {
 	char step[16384];       /* records of this step, with --slow */
 	size_t nstep;
 	long rss_kb, cpu_ms;
+	unsigned long events;   /* that it has read, says SIGUSR1 */
 	char why[256];          /* it is not ok */
 };
 
@@ -418,6 +419,11 @@ static void end_watcher(struct run *r)
 		while (r->alive && r->nsaid == before && now_ms() < end) {
 			pump(r, 10, NULL);
 		}
+		r->said[r->nsaid] = '\0';
+		if (strstr(r->said, "events ") != NULL) {
+			sscanf(strstr(r->said, "events "), "events %lu",
+					&r->events);
+		}
 	}
 	kill(r->watcher.pid, SIGCONT);
 	kill(r->watcher.pid, SIGTERM);
@@ -465,7 +471,7 @@ static struct ops describe(struct run *r, int worker)
 {
 	struct ops o = {
 		.seed = r->seed, .worker = worker, .count = opt.count,
-		.type = opt.type, .warm = opt.warm, .pause_us = opt.pause_us,
+		.type = opt.type, .warm = opt.warm, .closed = opt.closed, .pause_us = opt.pause_us,
 		.ask = -1, .answer = -1, .tally = &r->tally[worker],
 	};
 
@@ -752,7 +758,8 @@ static void print_again(unsigned long seed)
 	if (opt.quiet_ms > 0) {
 		printf(" --quiet %d", opt.quiet_ms);
 	}
-	printf("%s%s%s -C %s --", opt.jitter ? " -j" : "",
+	printf("%s%s%s%s -C %s --", opt.jitter ? " -j" : "",
+			opt.closed ? " --closed" : "",
 			opt.allow_x ? " -x" : "", opt.slow ? " --slow" : "",
 			opt.where);
 	for (i = 0; opt.command[i] != NULL; i++) {
@@ -764,6 +771,7 @@ static void print_again(unsigned long seed)
 /* Sums for the last line, when there were several. */
 static struct {
 	unsigned long storms, failed, done, records, repeats, overflows;
+	unsigned long events, listed;
 	char seeds[4096];
 } total;
 
@@ -784,6 +792,8 @@ static void print_verdict(struct run *r, const struct difference *d)
 	total.records += c->records;
 	total.repeats += c->repeats;
 	total.overflows += c->overflows;
+	total.events += r->events;
+	total.listed += c->listed;
 	if (r->why[0] == '\0' && !opt.verbose && opt.repeat > 1) {
 		return;
 	}
@@ -1028,9 +1038,10 @@ static void usage(void)
 "  -l US       records are read so slowly\n"
 "  -j          stop the watcher or the workers for moments\n"
 "  -x          x is expected: the table is small\n"
-"  -u          send SIGUSR1 at the end and show the figures\n"
+"  -u          send SIGUSR1 at the end and show the figures; records per event\n"
 "  -k          keep the tree, the calls and the records when it diverged\n"
 "  -v          a line for every seed, and what the watcher said\n"
+"  --closed    nothing moves out of the tree, or in\n"
 "  --slow      wait after each call; nothing may be told twice\n"
 "  --drop N    lose every Nth record: must diverge\n"
 "  --quiet MS  take silence of MS as the end (else /proc tells)\n"
@@ -1052,9 +1063,10 @@ static int number(const char *text)
 
 static void options(int argc, char **argv)
 {
-	enum { SLOW = 256, DROP, QUIET, SELFTEST };
+	enum { SLOW = 256, CLOSED, DROP, QUIET, SELFTEST };
 	static const struct option longer[] = {
 		{ "slow", 0, NULL, SLOW },
+		{ "closed", 0, NULL, CLOSED },
 		{ "drop", 1, NULL, DROP },
 		{ "quiet", 1, NULL, QUIET },
 		{ "selftest", 0, NULL, SELFTEST },
@@ -1079,6 +1091,7 @@ static void options(int argc, char **argv)
 		case 'u': opt.figures = 1; break;
 		case 'k': opt.keep = 1; break;
 		case 'v': opt.verbose = 1; break;
+		case CLOSED: opt.closed = 1; break;
 		case SLOW: opt.slow = 1; break;
 		case DROP: opt.drop = number(optarg); break;
 		case QUIET: opt.quiet_ms = number(optarg); break;
@@ -1135,6 +1148,14 @@ int main(int argc, char **argv)
 	if (stopped) {
 		signal(stopped, SIG_DFL);
 		raise(stopped);
+	}
+	if (opt.figures && total.events > 0) {
+		printf("events=%lu records=%lu listed=%lu: %.2f records for "
+				"each event, %.2f not listed\n", total.events,
+				total.records, total.listed,
+				(double)total.records / total.events,
+				(double)(total.records - total.listed)
+				/ total.events);
 	}
 	if (opt.repeat > 1) {
 		printf("storms=%lu diverged=%lu%s%s calls=%lu records=%lu "
