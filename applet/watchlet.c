@@ -362,7 +362,8 @@
 # define CONFIG_WATCHLET_MAX_PENDING 1
 #endif
 
-/* The index of a slot. 0 is no slot. */
+/* The index of a slot, where it is stored. 0 is no slot. In functions it is unsigned:
+ * 16 bits cost code. */
 #if CONFIG_WATCHLET_MAX_WATCHES < 0x10000
 typedef uint16_t idx_t;
 #else
@@ -665,12 +666,12 @@ struct globals {
 	unsigned chain_limit;   /* how many there may be */
 	int chain[CHAIN];       /* their wds */
 	int chain_fd[CHAIN];
-	idx_t path_of;          /* whose path is in path[] */
+	unsigned path_of;          /* whose path is in path[] */
 	char *path_start;
-	idx_t free;             /* first free slot */
-	idx_t todo, todo_last;  /* work queue */
-	idx_t first_put_off;    /* in it, during this scan() */
-	idx_t last_in_front;    /* in it, during this look; if in_front */
+	unsigned free;             /* first free slot */
+	unsigned todo, todo_last;  /* work queue */
+	unsigned first_put_off;    /* in it, during this scan() */
+	unsigned last_in_front;    /* in it, during this look; if in_front */
 	unsigned top_used;      /* slots ever used */
 	unsigned in_use;        /* slots used now */
 	unsigned hash_mask;
@@ -951,7 +952,7 @@ static void ready(void)
  * index of its slot in front, so closing the holes is one pass.
  */
 
-static idx_t name_owner(unsigned at)
+static unsigned name_owner(unsigned at)
 {
 	idx_t w;
 
@@ -964,7 +965,7 @@ static void set_name_owner(unsigned at, idx_t w)
 	memcpy(G.names + at, &w, sizeof(w));
 }
 
-static char *name_of(idx_t w)
+static char *name_of(unsigned w)
 {
 	return G.names + G.watches[w].name + sizeof(idx_t);
 }
@@ -973,10 +974,10 @@ static char *name_of(idx_t w)
 static void compact_names(void)
 {
 	unsigned from, to, size;
-	idx_t w;
+	unsigned w;
 
 	for (from = to = G.iw.lists; from < G.names_used; from += size) {
-		size = sizeof(w) + strlen(G.names + from + sizeof(w)) + 1;
+		size = sizeof(idx_t) + strlen(G.names + from + sizeof(idx_t)) + 1;
 		w = name_owner(from);
 		if (w != 0) {
 			memmove(G.names + to, G.names + from, size);
@@ -990,9 +991,9 @@ static void compact_names(void)
 
 /* Gives slot w a name. Returns 0 when there is no room. Holes are closed when
  * they are an eighth of G.names, so that nearly full is not quadratic. */
-static int store_name(idx_t w, const char *name)
+static int store_name(unsigned w, const char *name)
 {
-	unsigned size = sizeof(w) + strlen(name) + 1;
+	unsigned size = sizeof(idx_t) + strlen(name) + 1;
 
 	if (size + G.names_used > NAMES_SIZE && G.names_dead > NAMES_SIZE / 8) {
 		compact_names();
@@ -1007,14 +1008,14 @@ static int store_name(idx_t w, const char *name)
 	return 1;
 }
 
-static void forget_name(idx_t w)
+static void forget_name(unsigned w)
 {
 	set_name_owner(G.watches[w].name, 0);
-	G.names_dead += sizeof(w) + strlen(name_of(w)) + 1;
+	G.names_dead += sizeof(idx_t) + strlen(name_of(w)) + 1;
 }
 
 /* FNV-1a, with the slot of the directory in front */
-static uint32_t name_hash(idx_t parent, const char *name)
+static uint32_t name_hash(unsigned parent, const char *name)
 {
 	uint32_t h = parent * 0x9e3779b1u;
 
@@ -1025,7 +1026,7 @@ static uint32_t name_hash(idx_t parent, const char *name)
 }
 
 /* The PATH that slot w belongs to; 0 when w is in limbo. */
-static idx_t root_of(idx_t w)
+static unsigned root_of(unsigned w)
 {
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
 		while (w > G.paths_used) {
@@ -1036,19 +1037,19 @@ static idx_t root_of(idx_t w)
 }
 
 /* The rule that PATH root belongs to */
-static struct rule *rule_of(idx_t root)
+static struct rule *rule_of(unsigned root)
 {
 	return &G.rules[RULES > 1 ? G.paths[root].rule : 0];
 }
 
-static int has_opt(idx_t root, unsigned opt)
+static int has_opt(unsigned root, unsigned opt)
 {
 	return opt && (G.paths[root].opts & opt);
 }
 
 /* Writes the path of slot w in front of end, where not more than PATH_MAX
  * bytes are free. Returns its start, or NULL if it doesn't fit. */
-static char *path_before(char *end, idx_t w)
+static char *path_before(char *end, unsigned w)
 {
 	const struct path *p;
 	char *start = end;
@@ -1085,7 +1086,7 @@ static char *path_before(char *end, idx_t w)
 
 /* The path of slot w, in G.path until the next call; NULL if it is longer
  * than PATH_MAX. */
-static char *path_of(idx_t w)
+static char *path_of(unsigned w)
 {
 	char *end = G.path + sizeof(G.path) - 1;
 
@@ -1102,7 +1103,7 @@ static char *path_of(idx_t w)
 
 /* The path of the entry name in the directory of slot w, in buf (G.entry or
  * G.from); NULL if it is longer than PATH_MAX. */
-static char *entry_path(char *buf, idx_t w, const char *name)
+static char *entry_path(char *buf, unsigned w, const char *name)
 {
 	char *end = buf + sizeof(G.entry) - 1 - strlen(name);
 	const struct path *p = &G.paths[w];
@@ -1174,9 +1175,9 @@ static int glob_match(const char *glob, const char *s)
 
 /* Does the entry name of the directory of slot w match one of the -x or -I of
  * its rule? Returns -1 when there is none of that kind. */
-static int globs_match(char kind, idx_t w, const char *name)
+static int globs_match(char kind, unsigned w, const char *name)
 {
-	idx_t root = root_of(w);
+	unsigned root = root_of(w);
 	const struct rule *rule = rule_of(root);
 	unsigned i;
 	int match = -1;
@@ -1205,7 +1206,7 @@ static int globs_match(char kind, idx_t w, const char *name)
 	return match;
 }
 
-static int excluded(idx_t w, const char *name)
+static int excluded(unsigned w, const char *name)
 {
 	return ENABLE_FEATURE_WATCHLET_GLOBS && globs_match('x', w, name) > 0;
 }
@@ -1533,7 +1534,7 @@ static char **put_prog(char **field, const struct rule *rule)
 
 /* Makes the record of PATH root: the letters of mask, then the fields. Returns
  * where in r->fields it starts, behind PROG. */
-static char **make_record(struct record *r, idx_t root, uint32_t mask,
+static char **make_record(struct record *r, unsigned root, uint32_t mask,
 		const char *file, const char *name, const char *from)
 {
 	char **field = put_prog(r->fields + ROOM_FOR_SHELL, rule_of(root));
@@ -1563,7 +1564,7 @@ static char **make_record(struct record *r, idx_t root, uint32_t mask,
 
 /* Reports: prints a line, or runs PROG. With -s that runs on, else it is waited
  * for. */
-static void report(idx_t root, uint32_t mask, const char *file, const char *name, const char *from)
+static void report(unsigned root, uint32_t mask, const char *file, const char *name, const char *from)
 {
 	struct record record;
 	char **fields = make_record(&record, root, mask, file, name, from);
@@ -1626,7 +1627,7 @@ static struct pending *next_pending(unsigned *at)
 }
 
 /* The record of the entry at path that can be merged into; NULL if none. */
-static struct pending *find_pending(idx_t root, const char *path)
+static struct pending *find_pending(unsigned root, const char *path)
 {
 	uint32_t hash = name_hash(root, path);
 	struct pending *p;
@@ -1666,7 +1667,7 @@ static uint32_t part(struct pending *p)
 
 /* Something is to be told of top, a directory: what is pending at or below it
  * goes first. */
-static void close_under(idx_t root, const char *top)
+static void close_under(unsigned root, const char *top)
 {
 	uint32_t now = monotonic_ms();
 	struct pending *p, *source;
@@ -1841,7 +1842,7 @@ static void let_one_go(void)
 }
 
 /* Tells all that is pending of PATH root (0: of all), and waits for PROG. */
-static void drain(idx_t root)
+static void drain(unsigned root)
 {
 	struct pending *p;
 	unsigned at = 0;
@@ -1918,7 +1919,7 @@ static char *full_path(const char *file, const char *name)
 }
 
 /* Puts a record into G.pending, or merges it into the one that is there. */
-static void pend(idx_t root, uint32_t mask, const char *file, const char *name, const char *from)
+static void pend(unsigned root, uint32_t mask, const char *file, const char *name, const char *from)
 {
 	struct rule *rule = rule_of(root);
 	uint32_t now = monotonic_ms();
@@ -1988,9 +1989,9 @@ static void pend(idx_t root, uint32_t mask, const char *file, const char *name, 
 
 /* Can a move from below PATH from_root to the entry name in the directory of
  * slot w be one record? dir: of a directory */
-static int can_join(idx_t from_root, idx_t w, const char *name, uint32_t dir)
+static int can_join(unsigned from_root, unsigned w, const char *name, uint32_t dir)
 {
-	idx_t root = root_of(w);
+	unsigned root = root_of(w);
 	char *path;
 
 	if (!(ENABLE_FEATURE_WATCHLET_SETTLE && (rule_of(root)->opts & OPT_s))) {
@@ -2001,7 +2002,7 @@ static int can_join(idx_t from_root, idx_t w, const char *name, uint32_t dir)
 }
 
 /* A record is made: it is reported, now or when it has settled. */
-static void emit(idx_t root, uint32_t mask, const char *file, const char *name, const char *from)
+static void emit(unsigned root, uint32_t mask, const char *file, const char *name, const char *from)
 {
 	if (ENABLE_FEATURE_WATCHLET_SETTLE && (rule_of(root)->opts & OPT_s)) {
 		pend(root, mask, file, name, from);
@@ -2014,17 +2015,17 @@ static void emit(idx_t root, uint32_t mask, const char *file, const char *name, 
  * tell() is the one way out.
  */
 
-static void inotifywait_event(idx_t w, uint32_t mask, const char *path, const char *name);
+static void inotifywait_event(unsigned w, uint32_t mask, const char *path, const char *name);
 static void say_unwatchable(const char *path);
-static int inotifywait_skips(idx_t parent, const char *name);
+static int inotifywait_skips(unsigned parent, const char *name);
 static void established(void);
 
 /* Tells what happened to the directory or file of slot w, or to the entry name
  * in it, if its PATH asked for that. from: the old path of an entry that was
  * moved, or NULL. */
-static void tell(idx_t w, uint32_t mask, const char *name, const char *from)
+static void tell(unsigned w, uint32_t mask, const char *name, const char *from)
 {
-	idx_t root = root_of(w);
+	unsigned root = root_of(w);
 	int found = !!(mask & IN_CREATE);
 	char *path;
 
@@ -2073,12 +2074,12 @@ static idx_t *wd_head(int wd)
 	return &G.wd_heads[wd & G.hash_mask];
 }
 
-static idx_t *name_head(idx_t parent, const char *name)
+static idx_t *name_head(unsigned parent, const char *name)
 {
 	return &G.name_heads[name_hash(parent, name) & G.hash_mask];
 }
 
-static void link_wd(idx_t w)
+static void link_wd(unsigned w)
 {
 	idx_t *head;
 
@@ -2090,7 +2091,7 @@ static void link_wd(idx_t w)
 	*head = w;
 }
 
-static void link_name(idx_t w)
+static void link_name(unsigned w)
 {
 	idx_t *head = name_head(G.watches[w].parent, name_of(w));
 
@@ -2102,9 +2103,9 @@ static void link_name(idx_t w)
  * them; 0 if there is none. Slots in limbo have no PATH. The loop
  * for (w = 0; (w = next_watch(wd, root_of(w))) != 0;) visits all PATHs that
  * share an inode, whatever is done to the table meanwhile. */
-static idx_t next_watch(int wd, idx_t after)
+static unsigned next_watch(int wd, unsigned after)
 {
-	idx_t w, root, found = 0, found_root = 0;
+	unsigned w, root, found = 0, found_root = 0;
 
 	if (!ENABLE_FEATURE_WATCHLET_TREE) {
 		/* Only PATHs: a loop over 1000 of them takes less time than a system
@@ -2131,9 +2132,9 @@ static idx_t next_watch(int wd, idx_t after)
 }
 
 /* The slot with this wd below PATH root, or in limbo; 0 if there is none. */
-static idx_t watch_of(int wd, idx_t root)
+static unsigned watch_of(int wd, unsigned root)
 {
-	idx_t w, r, limbo = 0;
+	unsigned w, r, limbo = 0;
 
 	for (w = *wd_head(wd); w != 0; w = G.watches[w].wd_next) {
 		if (G.watches[w].wd == wd) {
@@ -2150,9 +2151,9 @@ static idx_t watch_of(int wd, idx_t root)
 }
 
 /* The slot of the entry name in the directory of slot parent; 0 if none. */
-static idx_t kid_of(idx_t parent, const char *name)
+static unsigned kid_of(unsigned parent, const char *name)
 {
-	idx_t w;
+	unsigned w;
 
 	for (w = *name_head(parent, name); w != 0; w = G.watches[w].name_next) {
 		if (G.watches[w].parent == parent && strcmp(name_of(w), name) == 0) {
@@ -2165,7 +2166,7 @@ static idx_t kid_of(idx_t parent, const char *name)
 /* Does any slot, or step, have this wd? */
 static int wd_in_use(int wd)
 {
-	idx_t w;
+	unsigned w;
 	unsigned i;
 
 	for (w = *wd_head(wd); w != 0; w = G.watches[w].wd_next) {
@@ -2191,7 +2192,7 @@ static void unwatch(int wd)
 }
 
 /* Slot w has no wd any more. */
-static void unlink_wd(idx_t w)
+static void unlink_wd(unsigned w)
 {
 	idx_t *link;
 
@@ -2206,7 +2207,7 @@ static void unlink_wd(idx_t w)
 }
 
 /* Takes slot w from its place. Its name stays in G.names as a hole. */
-static void detach(idx_t w)
+static void detach(unsigned w)
 {
 	struct watch *p = &G.watches[w];
 	idx_t *link;
@@ -2227,7 +2228,7 @@ static void detach(idx_t w)
 
 /* Puts slot w, which has no place, at name in the directory of slot parent.
  * Returns 0 when G.names is full; it is in no place then. */
-static int attach(idx_t w, idx_t parent, const char *name)
+static int attach(unsigned w, unsigned parent, const char *name)
 {
 	if (!store_name(w, name)) {
 		return 0;
@@ -2239,7 +2240,7 @@ static int attach(idx_t w, idx_t parent, const char *name)
 }
 
 /* Slot w is no more to be looked at. */
-static void not_todo(idx_t w)
+static void not_todo(unsigned w)
 {
 	struct watch *p = &G.watches[w];
 
@@ -2252,10 +2253,10 @@ static void not_todo(idx_t w)
 /* Puts slot w into the work queue: at its end, or, while a directory is being
  * listed, in front, behind what that has put there: the way down goes on from
  * directories that are open. */
-static void enqueue(idx_t w)
+static void enqueue(unsigned w)
 {
 	struct watch *p = &G.watches[w];
-	idx_t after = G.in_front ? G.last_in_front : G.todo_last;
+	unsigned after = G.in_front ? G.last_in_front : G.todo_last;
 
 	if (p->flags & W_QUEUED) {
 		return;
@@ -2275,7 +2276,7 @@ static void enqueue(idx_t w)
 }
 
 /* Slot w is to be looked at; how: W_SCAN, W_NEWS. */
-static void set_todo(idx_t w, unsigned how)
+static void set_todo(unsigned w, unsigned how)
 {
 	not_todo(w);
 	if (how & W_SCAN) {
@@ -2291,7 +2292,7 @@ static void set_todo(idx_t w, unsigned how)
 
 /* Makes a slot free for other use, once it is out of the work queue. Those of
  * PATHs stay theirs. */
-static void recycle(idx_t w)
+static void recycle(unsigned w)
 {
 	if (ENABLE_FEATURE_WATCHLET_RULES && w <= G.paths_used) {
 		return;
@@ -2300,7 +2301,7 @@ static void recycle(idx_t w)
 	G.free = w;
 }
 
-static void free_watch(idx_t w)
+static void free_watch(unsigned w)
 {
 	struct watch *p = &G.watches[w];
 	int wd = p->wd;
@@ -2317,7 +2318,7 @@ static void free_watch(idx_t w)
 }
 
 /* Slot w, with all below it, leaves its place for one that is not known. */
-static void to_limbo(idx_t w)
+static void to_limbo(unsigned w)
 {
 	struct watch *p = &G.watches[w];
 
@@ -2336,7 +2337,7 @@ static void to_limbo(idx_t w)
 
 /* All that is in the directory of slot w leaves its place: a listing is about
  * to tell what is there. */
-static void kids_to_limbo(idx_t w)
+static void kids_to_limbo(unsigned w)
 {
 	unsigned k;
 
@@ -2389,9 +2390,9 @@ static void grow_hash(void)
 }
 
 /* A new slot without wd and place. Returns 0 when the table is full. */
-static idx_t new_watch(void)
+static unsigned new_watch(void)
 {
-	idx_t w;
+	unsigned w;
 
 	if (G.free == 0 && G.top_used == MAX_WATCHES) {
 		sweep_limbo();
@@ -2456,7 +2457,7 @@ static int older_than(pos_t pos)
 }
 
 /* The mask the kernel gets for a directory below PATH root. */
-static uint32_t tree_mask(idx_t root)
+static uint32_t tree_mask(unsigned root)
 {
 	uint32_t mask = G.paths[root].mask & (MASK_EVENTS | IN_EXCL_UNLINK);
 
@@ -2472,7 +2473,7 @@ static uint32_t tree_mask(idx_t root)
 /* Tells that the entry name in the directory of slot w, or (NULL) the PATH w, is
  * there, but can't be watched. why: NULL for errno, or what to say; limit: the table that is full,
  * how large it is, and its bit of said_full: these are said once. */
-static void unwatchable(idx_t w, const char *name, const char *why, unsigned limit, int bit)
+static void unwatchable(unsigned w, const char *name, const char *why, unsigned limit, int bit)
 {
 	char *path = name ? entry_path(G.entry, w, name) : path_of(w);
 
@@ -2505,7 +2506,7 @@ static void unwatchable(idx_t w, const char *name, const char *why, unsigned lim
 	}
 }
 
-static void names_full(idx_t w, const char *name)
+static void names_full(unsigned w, const char *name)
 {
 	G.unwatched = 1;
 	unwatchable(w, name, "WATCHLET_NAMES_KB", CONFIG_WATCHLET_NAMES_KB, 2);
@@ -2571,7 +2572,7 @@ static void leave(void)
 }
 
 /* Is the directory that is open as fd the one that slot w watches? Its wd tells. */
-static int is_watched(int fd, idx_t w)
+static int is_watched(int fd, unsigned w)
 {
 	int wd;
 
@@ -2589,14 +2590,14 @@ static int is_watched(int fd, idx_t w)
 }
 
 /* Goes on from slot w, the directory that is open as fd. */
-static void go_on_from(idx_t w, int fd)
+static void go_on_from(unsigned w, int fd)
 {
 	G.chain[G.depth] = G.watches[w].wd;
 	G.chain_fd[G.depth++] = fd;
 }
 
 /* Goes to PATH root. It must be the directory it was at start. */
-static int go_to_path(idx_t root)
+static int go_to_path(unsigned root)
 {
 	struct path *p = &G.paths[root];
 	struct stat st;
@@ -2634,9 +2635,9 @@ static int go_to_path(idx_t root)
 
 /* Goes to the directory of slot w. Returns 0 when it isn't where the table has
  * it. */
-static int reach(idx_t w)
+static int reach(unsigned w)
 {
-	idx_t root = root_of(w);
+	unsigned root = root_of(w);
 	unsigned depth;
 	char *below;
 	int fd;
@@ -2682,7 +2683,7 @@ static uint32_t found_mask(int type)
 
 /* There is no room to look later at the entry name in the directory of slot w,
  * of which nobody was told: looks now. Returns 1 if it is a directory. */
-static int look_now(idx_t w, const char *name)
+static int look_now(unsigned w, const char *name)
 {
 	struct stat st;
 	int dir = 0;
@@ -2702,12 +2703,12 @@ static int look_now(idx_t w, const char *name)
 
 /* Puts a slot for the entry name in the directory of slot parent into the work
  * queue. how: W_SCAN, W_NEWS. If there is no room, tells so. */
-static void place(idx_t parent, const char *name, unsigned how)
+static void place(unsigned parent, const char *name, unsigned how)
 {
 	const char *full = NULL;
 	unsigned limit = 0, bit = 0;
 	char *path = path_of(parent);
-	idx_t w;
+	unsigned w;
 
 	if (IS_INOTIFYWAIT && inotifywait_skips(parent, name)) {
 		G.unwatched = 1;
@@ -2737,7 +2738,7 @@ static void place(idx_t parent, const char *name, unsigned how)
 }
 
 /* FUSE allows names that are longer than NAME_MAX. They can't be told. */
-static int too_long(idx_t w, const char *name)
+static int too_long(unsigned w, const char *name)
 {
 	if (strlen(name) <= NAME_MAX) {
 		return 0;
@@ -2748,7 +2749,7 @@ static int too_long(idx_t w, const char *name)
 
 /* Lists the directory of slot w, open as fd: tells what is in it, and puts
  * directories into the work queue. */
-static void list(idx_t w, int fd, unsigned how)
+static void list(unsigned w, int fd, unsigned how)
 {
 	int tree = has_opt(root_of(w), OPT_r);
 	long n;
@@ -2786,7 +2787,7 @@ static void list(idx_t w, int fd, unsigned how)
 }
 
 /* Slot w goes to the end of the work queue; the first that does ends scan(). */
-static void put_off(idx_t w)
+static void put_off(unsigned w)
 {
 	if (G.first_put_off == 0) {
 		G.first_put_off = w;
@@ -2797,7 +2798,7 @@ static void put_off(idx_t w)
 
 /* Slot w is to be looked at again after more events have been read. Returns 0
  * when none came often enough. */
-static int later(idx_t w)
+static int later(unsigned w)
 {
 	if (G.was_quiet) {
 		if (G.watches[w].flags / W_TRY >= TRIES) {
@@ -2811,9 +2812,9 @@ static int later(idx_t w)
 
 /* What slot w has is not where the table has it, and no event says so: it is
  * told as gone from there, and its place is looked at. */
-static void doubt(idx_t w)
+static void doubt(unsigned w)
 {
-	idx_t parent = G.watches[w].parent;
+	unsigned parent = G.watches[w].parent;
 	char name[NAME_MAX + 1];
 
 	strcpy(name, name_of(w));
@@ -2823,7 +2824,7 @@ static void doubt(idx_t w)
 }
 
 /* Slot w keeps its place, but has no watch. */
-static void blind(idx_t w)
+static void blind(unsigned w)
 {
 	int wd = G.watches[w].wd;
 
@@ -2835,11 +2836,11 @@ static void blind(idx_t w)
 
 /* Looks at slot w, a directory below a PATH: finds out which directory is at
  * its place, and lists it. */
-static void look(idx_t w)
+static void look(unsigned w)
 {
-	idx_t parent = G.watches[w].parent;
-	idx_t root = root_of(w);
-	idx_t known;
+	unsigned parent = G.watches[w].parent;
+	unsigned root = root_of(w);
+	unsigned known;
 	unsigned how = G.watches[w].flags & (W_SCAN | W_NEWS);
 	pos_t end;
 	char name[NAME_MAX + 1];
@@ -2902,7 +2903,7 @@ static void look(idx_t w)
 		 * come, the directory can be reached by two paths. */
 		close(fd);
 		if (!later(w)) {
-			idx_t other = G.watches[known].parent;
+			unsigned other = G.watches[known].parent;
 			int same = (other == 0);
 
 			if (!same && reach(other)) {
@@ -2994,7 +2995,7 @@ static void look(idx_t w)
 }
 
 /* PATH root got its x: it is watched no more. Ends when it was the last. */
-static void end_path(idx_t root)
+static void end_path(unsigned root)
 {
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
 		kids_to_limbo(root);
@@ -3009,7 +3010,7 @@ static void end_path(idx_t root)
 }
 
 /* PATH root isn't where it was: it gets its x. */
-static void lose_path(idx_t root)
+static void lose_path(unsigned root)
 {
 	int wd = G.watches[root].wd;
 
@@ -3022,7 +3023,7 @@ static void lose_path(idx_t root)
 
 /* Looks at PATH root: lists it, or with -i tells of it if it isn't a
  * directory. */
-static void look_at_path(idx_t root)
+static void look_at_path(unsigned root)
 {
 	unsigned how = G.watches[root].flags & W_SCAN;
 	int quiet = how && !has_opt(root, OPT_i);
@@ -3072,7 +3073,7 @@ static void look_at_path(idx_t root)
 /* All that was there at start, or after an overflow, has been told. */
 static void scan_done(void)
 {
-	idx_t root;
+	unsigned root;
 	uint32_t mask;
 
 	for (root = 1; root <= G.paths_used; root++) {
@@ -3104,7 +3105,7 @@ static int scan(void)
 	G.first_put_off = 0;
 	G.horizon = stream_end();
 	for (n = 0; n < (G.horizon == G.read_pos ? MANY_LOOKS : LOOKS); n++) {
-		idx_t w = G.todo;
+		unsigned w = G.todo;
 		struct watch *p = &G.watches[w];
 
 		if (w == G.first_put_off) {
@@ -3147,7 +3148,7 @@ static int is_missing(void)
 
 /* The way to PATH root leads over name in the working directory. Returns the
  * number of the step + 1, 0 if it can't be watched. */
-static unsigned add_step(idx_t root, const char *name)
+static unsigned add_step(unsigned root, const char *name)
 {
 	uint32_t hash = name_hash(0, name);
 	unsigned i, at = G.steps_used;
@@ -3187,7 +3188,7 @@ static unsigned add_step(idx_t root, const char *name)
 /* Resolves PATH root from its first component on, and watches all of the way,
  * and what is at its end. Changes the working directory. Returns the wd of what
  * has the name; -1: nothing; -2: something that can't be watched. */
-static int walk(idx_t root)
+static int walk(unsigned root)
 {
 	struct path *p = &G.paths[root];
 	char *rest = G.entry + sizeof(G.entry) - 1 - p->len;
@@ -3277,7 +3278,7 @@ static int walk(idx_t root)
 /* Something may have changed about PATH root: finds out what has the name now,
  * and tells. mask: of the event that says so; IN_STEP: none, this is the start.
  * step: the number + 1 of the step whose name the event is about. */
-static void follow(idx_t root, uint32_t mask, unsigned step)
+static void follow(unsigned root, uint32_t mask, unsigned step)
 {
 	struct path *p = &G.paths[root];
 	int was = p->follow & F_THERE;
@@ -3378,7 +3379,7 @@ static void follow_event(const struct inotify_event *ev)
  * be covered, or not any more. */
 static void follow_mounts(void)
 {
-	idx_t root, w;
+	unsigned root, w;
 
 	if (stream_end() != G.read_pos) {
 		return; /* first the events that are there */
@@ -3393,7 +3394,7 @@ static void follow_mounts(void)
 			continue;
 		}
 		for (w = G.paths_used + 1; w <= G.top_used; w++) {
-			idx_t lost = w, up;
+			unsigned lost = w, up;
 
 			if (root_of(w) != root || G.watches[w].wd < 0 || reach(w)) {
 				continue;
@@ -3411,8 +3412,8 @@ static void follow_mounts(void)
 
 /* One end of a move, or the place of any other event with a name */
 struct place {
-	idx_t w;                /* whose directory; 0: not watched */
-	idx_t kid;              /* slot of the entry, if it has one */
+	unsigned w;                /* whose directory; 0: not watched */
+	unsigned kid;              /* slot of the entry, if it has one */
 	const char *name;
 	smallint news;          /* is to be told */
 };
@@ -3422,9 +3423,9 @@ struct place {
  * listing of w, or the look that found what has that name now. Other events are
  * told all the same: the kernel merges an event with an equal one that is the
  * last of its queue, so one that is older may stand for one that is newer, too. */
-static void get_place(struct place *p, idx_t w, const char *name, uint32_t mask)
+static void get_place(struct place *p, unsigned w, const char *name, uint32_t mask)
 {
-	idx_t kid;
+	unsigned kid;
 
 	p->w = w;
 	p->kid = 0;
@@ -3455,7 +3456,7 @@ static void get_place(struct place *p, idx_t w, const char *name, uint32_t mask)
 
 /* Is there an entry of that name in the directory of slot w? Returns -1 when
  * the directory isn't where the table has it. */
-static int exists(idx_t w, const char *name)
+static int exists(unsigned w, const char *name)
 {
 	struct stat st;
 	int there = -1;
@@ -3468,7 +3469,7 @@ static int exists(idx_t w, const char *name)
 }
 
 /* Is slot w, which has a watch, where the table has it? */
-static int is_there(idx_t w)
+static int is_there(unsigned w)
 {
 	int there = reach(w);
 
@@ -3477,7 +3478,7 @@ static int is_there(idx_t w)
 }
 
 /* Is slot w below slot above, or that itself? */
-static int is_below(idx_t w, idx_t above)
+static int is_below(unsigned w, unsigned above)
 {
 	while (w != 0 && w != above) {
 		w = G.watches[w].parent;
@@ -3487,7 +3488,7 @@ static int is_below(idx_t w, idx_t above)
 
 /* Something came to the directory of slot w under this name (NULL: something
  * else came or went). Is it the name that came last? */
-static int note_move(idx_t w, const char *name, const char *last)
+static int note_move(unsigned w, const char *name, const char *last)
 {
 	uint16_t *mark = &G.last_move[w];
 	int same = last && *mark == (uint16_t)(name_hash(w, last) | 1);
@@ -3510,8 +3511,8 @@ static int note_move(idx_t w, const char *name, const char *last)
  * from something that moves in and on at once, so that is looked at. */
 static void moved(struct place *a, struct place *b, uint32_t mask)
 {
-	idx_t from_root = root_of(a->w), to_root = root_of(b->w);
-	idx_t kid = a->kid;
+	unsigned from_root = root_of(a->w), to_root = root_of(b->w);
+	unsigned kid = a->kid;
 	uint32_t dir = mask & IN_ISDIR;
 	int from_tree = has_opt(from_root, OPT_r);
 	int both, check = 0, keeps = 0, back;
@@ -3595,9 +3596,9 @@ static void moved(struct place *a, struct place *b, uint32_t mask)
 }
 
 /* Something happened to the directory of slot w, below a PATH, itself. */
-static void directory_event(idx_t w, uint32_t mask)
+static void directory_event(unsigned w, uint32_t mask)
 {
-	idx_t parent = G.watches[w].parent;
+	unsigned parent = G.watches[w].parent;
 	char name[NAME_MAX + 1];
 
 	if (mask & IN_UNMOUNT) {
@@ -3621,10 +3622,10 @@ static void directory_event(idx_t w, uint32_t mask)
 /* Slots in limbo that have this wd lose it. */
 static void ignored(int wd)
 {
-	idx_t w = *wd_head(wd);
+	unsigned w = *wd_head(wd);
 
 	while (w != 0) {
-		idx_t next = G.watches[w].wd_next;
+		unsigned next = G.watches[w].wd_next;
 
 		if (G.watches[w].wd == wd) {
 			unlink_wd(w);
@@ -3737,7 +3738,7 @@ static struct inotify_event *event_after(struct inotify_event *ev)
  * has none there. */
 static int wd_of_kid(int wd, const char *name)
 {
-	idx_t w = 0, kid;
+	unsigned w = 0, kid;
 
 	while ((w = next_watch(wd, root_of(w))) != 0) {
 		kid = kid_of(w, name);
@@ -3800,18 +3801,18 @@ static struct inotify_event *other_half(int self)
 }
 
 /* The slot with wd below PATH root itself, not in limbo; 0 if none */
-static idx_t placed_watch_of(int wd, idx_t root)
+static unsigned placed_watch_of(int wd, unsigned root)
 {
-	idx_t w = wd < 0 ? 0 : watch_of(wd, root);
+	unsigned w = wd < 0 ? 0 : watch_of(wd, root);
 
 	return root_of(w) == root ? w : 0;
 }
 
 /* Where a move that PATH root saw leave the directory from_wd arrived, for
  * to_wd: below the same PATH; else below one that did not see it leave. */
-static idx_t arrival(int from_wd, int to_wd, idx_t root)
+static unsigned arrival(int from_wd, int to_wd, unsigned root)
 {
-	idx_t w = placed_watch_of(to_wd, root);
+	unsigned w = placed_watch_of(to_wd, root);
 
 	if (w == 0) {
 		while ((w = next_watch(to_wd, root_of(w))) != 0) {
@@ -3824,10 +3825,10 @@ static idx_t arrival(int from_wd, int to_wd, idx_t root)
 }
 
 /* Has the move that ended in slot w been told when it began? */
-static int was_paired(idx_t w, const struct inotify_event *ev)
+static int was_paired(unsigned w, const struct inotify_event *ev)
 {
 	int from_wd = ev->cookie;
-	idx_t a = 0;
+	unsigned a = 0;
 
 	while ((a = next_watch(from_wd, root_of(a))) != 0) {
 		if (arrival(from_wd, ev->wd, root_of(a)) == w) {
@@ -3844,7 +3845,7 @@ static void handle_event(void)
 	struct inotify_event *to = NULL;
 	uint32_t mask = ev->mask;
 	pos_t pos;
-	idx_t w, root = 0;
+	unsigned w, root = 0;
 	int wd = ev->wd;
 
 	if (ENABLE_FEATURE_WATCHLET_FIGURES && (mask & IN_Q_OVERFLOW)) {
@@ -4241,7 +4242,7 @@ static char *end_of_name(char *arg)
  * mask of its user. With -f slots are those that are there for rules. */
 static void new_path(const char *name, unsigned len, unsigned rule, uint32_t mask, int wd)
 {
-	idx_t w = 0;
+	unsigned w = 0;
 	struct path *p;
 	unsigned opts = G.rules[rule].opts;
 
@@ -4261,7 +4262,7 @@ static void new_path(const char *name, unsigned len, unsigned rule, uint32_t mas
 	p->len = len;
 	G.paths_left++;
 	if (ENABLE_FEATURE_WATCHLET_OPTIONS && (mask & IN_MASK_ADD) && !(opts & OPT_F)) {
-		idx_t other = next_watch(wd, 0);
+		unsigned other = next_watch(wd, 0);
 
 		p->mask |= G.paths[other].mask;
 	}
@@ -4498,7 +4499,7 @@ static void say_unwatchable(const char *path)
 
 /* Is the entry name of directory parent not to be watched? The @FILEs, without
  * slash at the end, stand in front in G.names. */
-static int inotifywait_skips(idx_t parent, const char *name)
+static int inotifywait_skips(unsigned parent, const char *name)
 {
 	char *path = entry_path(G.entry, parent, name);
 	const char *s;
@@ -4643,7 +4644,7 @@ static void put_event(uint32_t mask, const char *file, const char *name)
 
 /* What tell() has for us. mask may hold several events of an entry that was
  * found: it came, and a file was written. */
-static void inotifywait_event(idx_t w, uint32_t mask, const char *path, const char *name)
+static void inotifywait_event(unsigned w, uint32_t mask, const char *path, const char *name)
 {
 	uint32_t asked = mask & G.iw.asked & MASK_LETTERS;
 	uint32_t now;
@@ -5162,13 +5163,13 @@ static unsigned read_rules(void)
 }
 
 /* Is slot w a PATH that had no x yet? */
-static int is_alive(idx_t w)
+static int is_alive(unsigned w)
 {
 	return G.watches[w].wd >= 0 || has_opt(w, OPT_F);
 }
 
 /* A PATH that no rule has any more; its slot is free. */
-static void remove_path(idx_t w)
+static void remove_path(unsigned w)
 {
 	int wd = G.watches[w].wd;
 	unsigned i;
@@ -5194,7 +5195,7 @@ static void remove_path(idx_t w)
 static void place_rules(unsigned end)
 {
 	unsigned r;
-	idx_t w;
+	unsigned w;
 
 	for (w = 1; w <= G.paths_used; w++) {
 		G.paths[w].next_rule = 0;
@@ -5223,7 +5224,7 @@ static void place_rules(unsigned end)
 /* Reads RULES at start. */
 static void start_rules(void)
 {
-	idx_t w;
+	unsigned w;
 
 	G.paths_used = G.top_used = 2 * MAX_RULES;
 	for (w = 1; w <= G.paths_used; w++) {
@@ -5250,7 +5251,7 @@ static void reload(void)
 {
 	void (*old_die_func)(void) = die_func;
 	unsigned used = G.rules_used;
-	idx_t w;
+	unsigned w;
 
 	G.half ^= 1;
 	die_func = reload_failed;
