@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -312,6 +313,67 @@ static void growth(const char *how, const char *shape, const char *base,
 	printf("%lu\n", (unsigned long)(cpu / n));
 }
 
+/* What the child pid and all that it waited for took, in ns each. */
+static void cost(pid_t pid, int n)
+{
+	struct rusage use;
+	int status;
+
+	if (wait4(pid, &status, 0, &use) != pid || !WIFEXITED(status)
+			|| WEXITSTATUS(status) != 0) {
+		fail("wait");
+	}
+	printf("%lu\n", (unsigned long)(((use.ru_utime.tv_sec
+			+ use.ru_stime.tv_sec) * 1000000ull
+			+ use.ru_utime.tv_usec + use.ru_stime.tv_usec)
+			* 1000 / n));
+}
+
+/* The least that n runs of a program can cost */
+static void spawn(const char *base, int n, char *prog)
+{
+	char *args[] = { prog, "n", (char *)base, "f1234", NULL };
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		while (n-- > 0) {
+			pid = vfork();
+			if (pid == 0) {
+				execve(prog, args, environ);
+				_exit(127);
+			}
+			waitpid(pid, NULL, 0);
+		}
+		_exit(0);
+	}
+	cost(pid, n);
+}
+
+/* n events, then the x that ends the watcher, which runs a program for each */
+static void runs(const char *base, int n, char **command)
+{
+	char path[PATH];
+	int i;
+
+	mkdir(base, 0755);
+	start(command, base);
+	settle();
+	kill(watcher.pid, SIGSTOP);
+	for (i = 1; i < n; i++) {
+		sprintf(path, "%s/f%d", base, i);
+		close(open(path, O_WRONLY | O_CREAT, 0644));
+	}
+	for (i = 1; i < n; i++) {
+		sprintf(path, "%s/f%d", base, i);
+		unlink(path);
+	}
+	rmdir(base);
+	proc_detach(&watcher);
+	kill(watcher.pid, SIGCONT);
+	cost(watcher.pid, n);
+	close(out);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
@@ -324,6 +386,10 @@ int main(int argc, char **argv)
 		startup(argv + 2);
 	} else if (strcmp(what, "growth") == 0 && argc > 6) {
 		growth(argv[2], argv[3], argv[4], atoi(argv[5]), argv + 6);
+	} else if (strcmp(what, "spawn") == 0 && argc == 5) {
+		spawn(argv[2], atoi(argv[3]), argv[4]);
+	} else if (strcmp(what, "runs") == 0 && argc > 5) {
+		runs(argv[2], atoi(argv[3]), argv + 4);
 	} else {
 		fprintf(stderr, "bench: see the top of bench.c\n");
 		return 2;
