@@ -1106,10 +1106,9 @@ static char *path_of(unsigned w)
 static char *entry_path(char *buf, unsigned w, const char *name)
 {
 	char *end = buf + sizeof(G.entry) - 1 - strlen(name);
-	const struct path *p = &G.paths[w];
 
 	strcpy(end, name);
-	if (w > G.paths_used || p->len == 0 || p->name[p->len - 1] != '/') {
+	if (w > G.paths_used || G.paths[w].len == 0 || G.paths[w].name[G.paths[w].len - 1] != '/') {
 		*--end = '/';
 	}
 	return path_before(end, w);
@@ -1379,7 +1378,7 @@ static void write_out(unsigned len)
 		n = write(STDOUT_FILENO, G.out + done, len - done);
 		if (n >= 0) {
 			done += n;
-		} else if (errno != EAGAIN) {
+		} else if (errno != EAGAIN && errno != EINTR) {
 			if (ENABLE_FEATURE_WATCHLET_SETTLE && errno == EPIPE) {
 				die_by(SIGPIPE);
 			}
@@ -2042,8 +2041,8 @@ static void tell(unsigned w, uint32_t mask, const char *name, const char *from)
 		}
 	}
 	mask &= G.paths[root].mask | MASK_ALWAYS | IN_ISDIR;
-	if (!(mask & MASK_LETTERS)) {
-		return;
+	if (!(mask & MASK_LETTERS) || (ENABLE_FEATURE_WATCHLET_TREE && root == 0)) {
+		return; /* not asked for; or it has gone into limbo */
 	}
 	if (ENABLE_FEATURE_WATCHLET_GLOBS
 	 && name
@@ -2618,7 +2617,9 @@ static int go_to_path(unsigned root)
 	if (fd < 0) {
 		return 0;
 	}
-	fstat(fd, &st);
+	if (fstat(fd, &st) != 0) {
+		st.st_ino = 0;
+	}
 	if (p->ino == 0) {
 		p->dev = st.st_dev;
 		p->ino = st.st_ino;
@@ -2707,9 +2708,13 @@ static void place(unsigned parent, const char *name, unsigned how)
 {
 	const char *full = NULL;
 	unsigned limit = 0, bit = 0;
-	char *path = path_of(parent);
+	char *path;
 	unsigned w;
 
+	if (root_of(parent) == 0) {
+		return; /* has gone into limbo with what the table had wrong */
+	}
+	path = path_of(parent);
 	if (IS_INOTIFYWAIT && inotifywait_skips(parent, name)) {
 		G.unwatched = 1;
 		return;
@@ -2748,8 +2753,8 @@ static int too_long(unsigned w, const char *name)
 }
 
 /* Lists the directory of slot w, open as fd: tells what is in it, and puts
- * directories into the work queue. */
-static void list(unsigned w, int fd, unsigned how)
+ * directories into the work queue. Returns 0 when it can't. */
+static int list(unsigned w, int fd, unsigned how)
 {
 	int tree = has_opt(root_of(w), OPT_r);
 	long n;
@@ -2775,15 +2780,13 @@ static void list(unsigned w, int fd, unsigned how)
 			if (!(G.watches[w].flags & W_QUIET)) {
 				tell(w, found_mask(d->type), d->name, NULL);
 			}
-			if (tree && d->type == DT_DIR) {
+			/* a name that comes and goes may be listed twice */
+			if (tree && d->type == DT_DIR && kid_of(w, d->name) == 0) {
 				place(w, d->name, how);
 			}
 		} while (n > 0);
 	}
-	if (n < 0 && errno != ENOENT) { /* ENOENT: it was removed */
-		bb_simple_perror_msg(escaped(path_of(w)));
-		tell(w, IN_Q_OVERFLOW, NULL, NULL);
-	}
+	return n == 0 || errno == ENOENT; /* ENOENT: it was removed */
 }
 
 /* Slot w goes to the end of the work queue; the first that does ends scan(). */
@@ -2923,8 +2926,8 @@ static void look(unsigned w)
 				blind(w);
 				return;
 			}
+			set_todo(w, how); /* first: doubt() may free what is below known */
 			doubt(known);
-			set_todo(w, how);
 		}
 		return;
 	}
@@ -2973,7 +2976,10 @@ static void look(unsigned w)
 	if (how & W_NEWS) {
 		tell(parent, IN_MOVED_TO | IN_ISDIR, name, NULL);
 	}
-	list(w, fd, how & W_SCAN);
+	how &= ~W_NEWS;
+	if (!list(w, fd, how)) {
+		goto fail;
+	}
 	if (G.watches[w].kids != 0 && G.depth < G.chain_limit) {
 		go_on_from(w, fd);
 	} else {
@@ -3051,8 +3057,10 @@ static void look_at_path(unsigned root)
 	}
 	if (!error) {
 		G.watches[root].seen = stream_end();
-		list(root, at_fd(), how);
-		return;
+		if (list(root, at_fd(), how)) {
+			return;
+		}
+		error = errno;
 	}
 	if (error == ENOTDIR || error == ELOOP) {
 		/* a file, or with L a symlink */
@@ -3699,6 +3707,27 @@ static void age_looks(void)
 	}
 }
 
+static struct inotify_event *event_after(struct inotify_event *ev)
+{
+	return (struct inotify_event *)((char *)ev + sizeof(*ev) + ev->len);
+}
+
+/* Are all events from ev to end whole, with their names? The kernel gives no
+ * others (man 7 inotify). From the first that isn't on they become an overflow. */
+static void check_events(struct inotify_event *ev)
+{
+	for (; (char *)ev < G.end; ev = event_after(ev)) {
+		size_t left = G.end - (char *)ev - sizeof(*ev);
+
+		if (ev->len > left || (ev->len && (ev->len % sizeof(*ev) != 0 || ((char *)event_after(ev))[-1]))) {
+			ev->mask = IN_Q_OVERFLOW;
+			ev->wd = -1;
+			ev->len = 0;
+			G.end = (char *)event_after(ev);
+		}
+	}
+}
+
 /* Reads what the kernel's queue holds, behind what is left in G.events.
  * Returns 0 when it is empty. */
 static int read_more(void)
@@ -3717,21 +3746,19 @@ static int read_more(void)
 		/* EAGAIN; or EINVAL: no room for the next event */
 		return 0;
 	}
-	G.end += n;
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
 		pos_t before = G.read_pos;
 
 		G.read_pos += n;
+		G.end += n - n % sizeof(struct inotify_event);
+		check_events((struct inotify_event *)(G.events + left));
 		if ((before ^ G.read_pos) > POS_HALF / 2) {
 			age_looks();
 		}
+	} else {
+		G.end += n;
 	}
 	return 1;
-}
-
-static struct inotify_event *event_after(struct inotify_event *ev)
-{
-	return (struct inotify_event *)((char *)ev + sizeof(*ev) + ev->len);
 }
 
 /* The wd of the directory name in the directory with this wd; -1 if the table
