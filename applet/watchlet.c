@@ -5284,6 +5284,9 @@ static void reload(void)
 	die_func = reload_failed;
 	if (setjmp(G.reload_failed) == 0) {
 		place_rules(read_rules());
+		/* no way back from here, whatever dies, and no line to name */
+		die_func = old_die_func;
+		applet_name = "watchlet";
 		for (w = 1; w <= G.paths_used; w++) {
 			struct path *p = &G.paths[w];
 
