@@ -273,7 +273,7 @@
 //usage:     "\n	-S	Messages to syslog"
 //usage:	)
 //usage:	IF_FEATURE_WATCHLET_RULES(
-//usage:     "\n	-f FILE	Lines of [-rFip] [-x GLOB]... [-I GLOB]... PATH[:MASK] PROG [ARG]..."
+//usage:     "\n	-f FILE	Lines of [-rFipb] [-s MS] [-x GLOB]... [-I GLOB]... PATH[:MASK] PROG [ARG]..."
 //usage:	)
 //usage:     "\n"
 //usage:     "\n	a accessed	c modified	e metadata changed"
@@ -837,7 +837,9 @@ static void deadly(int sig)
 	if (getpid() == G.pid) {
 		unlink_pidfile();
 	}
-	kill_myself_with_sig(sig);
+	/* not raise(): in the child musl's means the parent (bug was here!) */
+	signal(sig, SIG_DFL);
+	kill(getpid(), sig); /* comes at the latest when this returns */
 }
 
 /* The pidfile is ours as long as we hold the lock on it, which the kernel ends

@@ -126,8 +126,6 @@ int sigprocmask_allsigs(int how);
 void bb_signals(int sigs, void (*f)(int));
 sighandler_t small_signal(int sig, sighandler_t f);
 #define signal(sig, f) small_signal(sig, f)
-/* in such a handler it is not blocked, and does what it does by default */
-#define kill_myself_with_sig(sig) kill(getpid(), sig)
 
 /* musl's take 400 bytes more */
 char *small_strchr(const char *s, int c);
