@@ -4,10 +4,18 @@
  *   bench tree DIR DIRS FILES           make a tree, the same each time
  *   bench startup COMMAND...            until it sleeps:
  *                                       CPU in us, RSS and private in KiB
+ *   bench resident DIR COMMAND...       the same; {} is DIR
  *   bench growth HOW SHAPE DIR DIRS COMMAND...
  *                                       {} is the tree; CPU in ns for each
  *                                       directory that goes
- *   HOW is rmdir or rename; SHAPE is flat or mixed.
+ *   bench deliver DIR N COMMAND...      CPU in ns for each of N events that
+ *                                       were queued; {} is DIR
+ *   bench latency HOW DIR N COMMAND...  from the event to its record: median
+ *                                       and 99th percentile in ns
+ *   bench idle MS COMMAND...            asleep for MS: how often it was
+ *                                       switched to, its CPU in ns
+ *   HOW is rmdir or rename; SHAPE is flat or mixed; the HOW of latency is
+ *   quiet or load (a process for each CPU that computes meanwhile).
  *
  * CPU time is user and system as the scheduler counts it, in nanoseconds, of
  * the watcher alone, and without its start and its end (but for startup).
@@ -261,9 +269,9 @@ static void end(void)
 
 /* ------------------------------------------------------------- the benches */
 
-static void startup(char **command)
+static void startup(char **command, const char *base)
 {
-	start(command, NULL);
+	start(command, base);
 	settle();
 	printf("%lu %ld %ld\n",
 			(unsigned long)(proc_cpu_ns(watcher.pid) / 1000),
@@ -374,6 +382,125 @@ static void runs(const char *base, int n, char **command)
 	close(out);
 }
 
+/* One of two files in base is written and closed: the kernel merges no event
+ * with one that is not its neighbour. */
+static void touch(const char *base, int i)
+{
+	char path[PATH];
+	int fd;
+
+	sprintf(path, "%s/%c", base, "ab"[i & 1]);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0) {
+		fail(path);
+	}
+	close(fd);
+}
+
+static void deliver(const char *base, int n, char **command)
+{
+	uint64_t cpu;
+	int i;
+
+	touch(base, 0);
+	touch(base, 1);
+	start(command, base);
+	settle();
+	kill(watcher.pid, SIGSTOP);
+	cpu = proc_cpu_ns(watcher.pid);
+	for (i = 0; i < n; i++) {
+		touch(base, i);
+	}
+	kill(watcher.pid, SIGCONT);
+	settle();
+	cpu = proc_cpu_ns(watcher.pid) - cpu;
+	end();
+	printf("%.1f\n", (double)cpu / n);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	long x = *(const long *)a, y = *(const long *)b;
+
+	return (x > y) - (x < y);
+}
+
+static long now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000L + t.tv_nsec;
+}
+
+static void latency(const char *how, const char *base, int n, char **command)
+{
+	int cpus = strcmp(how, "load") == 0 ? sysconf(_SC_NPROCESSORS_ONLN) : 0;
+	long *took = calloc(n, sizeof(long));
+	pid_t *burner = calloc(cpus + 1, sizeof(pid_t));
+	struct timespec rest = { 0, 2000000 };
+	int i;
+
+	touch(base, 0);
+	touch(base, 1);
+	start(command, base);
+	settle();
+	for (i = 0; i < cpus; i++) {
+		burner[i] = fork();
+		if (burner[i] == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;) {
+				continue;
+			}
+		}
+	}
+	for (i = 0; i < n; i++) {
+		char buf[4096];
+		long since;
+		ssize_t got;
+
+		nanosleep(&rest, NULL);
+		since = now_ns();
+		touch(base, i);
+		do {
+			got = read(out, buf, sizeof(buf));
+			if (got <= 0) {
+				fail("the watcher ended");
+			}
+		} while (buf[got - 1] != '\n');
+		took[i] = now_ns() - since;
+	}
+	for (i = 0; i < cpus; i++) {
+		kill(burner[i], SIGKILL);
+		waitpid(burner[i], NULL, 0);
+	}
+	end();
+	qsort(took, n, sizeof(long), by_size);
+	printf("%ld %ld\n", took[n / 2], took[n * 99 / 100]);
+}
+
+static long switches(void)
+{
+	return proc_field(watcher.pid, "status", "voluntary_ctxt_switches:")
+		+ proc_field(watcher.pid, "status", "nonvoluntary_ctxt_switches:");
+}
+
+static void idle(int ms, char **command)
+{
+	struct timespec rest = { ms / 1000, ms % 1000 * 1000000L };
+	uint64_t cpu;
+	long before;
+
+	start(command, NULL);
+	settle();
+	before = switches();
+	cpu = proc_cpu_ns(watcher.pid);
+	nanosleep(&rest, NULL);
+	printf("%ld %lu\n", switches() - before,
+			(unsigned long)(proc_cpu_ns(watcher.pid) - cpu));
+	end();
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
@@ -383,13 +510,21 @@ int main(int argc, char **argv)
 
 		grow(&t, atoi(argv[4]));
 	} else if (strcmp(what, "startup") == 0) {
-		startup(argv + 2);
+		startup(argv + 2, NULL);
+	} else if (strcmp(what, "resident") == 0 && argc > 3) {
+		startup(argv + 3, argv[2]);
 	} else if (strcmp(what, "growth") == 0 && argc > 6) {
 		growth(argv[2], argv[3], argv[4], atoi(argv[5]), argv + 6);
 	} else if (strcmp(what, "spawn") == 0 && argc == 5) {
 		spawn(argv[2], atoi(argv[3]), argv[4]);
 	} else if (strcmp(what, "runs") == 0 && argc > 5) {
 		runs(argv[2], atoi(argv[3]), argv + 4);
+	} else if (strcmp(what, "deliver") == 0 && argc > 4) {
+		deliver(argv[2], atoi(argv[3]), argv + 4);
+	} else if (strcmp(what, "latency") == 0 && argc > 5) {
+		latency(argv[2], argv[3], atoi(argv[4]), argv + 5);
+	} else if (strcmp(what, "idle") == 0 && argc > 3) {
+		idle(atoi(argv[2]), argv + 3);
 	} else {
 		fprintf(stderr, "bench: see the top of bench.c\n");
 		return 2;
