@@ -4485,9 +4485,6 @@ static void say(const char *text, const char *arg)
 static void say_and_die(const char *text, const char *arg) NORETURN;
 static void say_and_die(const char *text, const char *arg)
 {
-	if (iw_has(IW_DAEMON)) {
-		logmode = LOGMODE_BOTH; /* until now the parent waits */
-	}
 	say(text, arg);
 	exit(EXIT_FAILURE);
 }
@@ -4970,7 +4967,7 @@ static void begin(void)
 		/* a FIFO that nobody reads yet: the parent must not wait for that */
 		open("/dev/null", O_WRONLY);
 	}
-	if (G.iw.quiet == 0) {
+	if (G.iw.quiet == 0 && !iw_has(IW_DAEMON)) {
 		say("Setting up watches.%", iw_has(IW_RECURSIVE)
 			? "  Beware: since -r was given, this may take a while!" : "");
 	}
@@ -5022,10 +5019,9 @@ static void inotifywait_start(char **argv)
 	ssize_t n;
 	int fd = STDIN_FILENO;
 
-	if (iw_has(IW_SYSLOG)) {
+	if (iw_has(IW_SYSLOG) && !iw_has(IW_DAEMON)) {
 		logmode = LOGMODE_SYSLOG;
 	}
-
 	if (from) {
 		if (NOT_LONE_DASH(from) && (fd = open(from, O_RDONLY | O_CLOEXEC)) < 0) {
 			say_and_die("Couldn't open %: %", from);
