@@ -558,7 +558,7 @@ struct path {
 	uint16_t opts;          /* of its rule */
 	uint16_t rule;          /* which one of G.rules */
 	/* the rest is for -F */
-	uint32_t walked;        /* place in the event stream of the last walk */
+	pos_t walked;           /* place in the event stream of the last walk */
 	uint8_t follow;         /* F_... */
 };
 
@@ -3695,16 +3695,23 @@ static void overflow(void)
 /* A look of long ago would seem to be one to come when the stream has gone on by
  * half of the range of pos_t. So each quarter of it all looks that are older than an
  * eighth are said to be no older than that. */
+static void age(pos_t *seen)
+{
+	pos_t years = G.read_pos - *seen;
+
+	if (years <= POS_HALF && years > POS_HALF / 4) {
+		*seen = G.read_pos - POS_HALF / 4;
+	}
+}
+
 static void age_looks(void)
 {
 	unsigned w;
 
 	for (w = 1; w <= G.top_used; w++) {
-		pos_t *seen = &G.watches[w].seen;
-		pos_t age = G.read_pos - *seen;
-
-		if (age <= POS_HALF && age > POS_HALF / 4) {
-			*seen = G.read_pos - POS_HALF / 4;
+		age(&G.watches[w].seen);
+		if (ENABLE_FEATURE_WATCHLET_FOLLOW && w <= G.paths_used) {
+			age(&G.paths[w].walked);
 		}
 	}
 }
