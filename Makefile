@@ -71,7 +71,7 @@ endif
 .DEFAULT_GOAL = all
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all router tiny FORCE run recording check check-boot check-generated generated sizes sizes-doc bench busybox install dist clean \
+.PHONY: all router tiny FORCE run recording check check-boot check-generated generated sizes sizes-doc bench busybox install dist clean cross check-cross \
 	menuconfig nconfig oldconfig defconfig router_defconfig tiny_defconfig olddefconfig savedefconfig
 
 all: $(BUILD)/watchlet
@@ -163,7 +163,16 @@ endif
 	@$(MAKE) --no-print-directory all router tiny
 	@sh tests/busybox/build orig ours router router-tiny router-preset || [ $$? = 77 ]
 	@sh tests/boot/build amd64 s390x || [ $$? = 77 ]
+	@sh tests/cross/build mipsel armhf arm64 s390x || [ $$? = 77 ]
 	@sh tests/run
+
+# Build for another architecture: make cross ARCH=mipsel; test all under qemu-user
+CROSS = mipsel mips armel armhf arm64 i386 ppc64el s390x
+cross:
+	@sh tests/cross/build $(or $(ARCH),$(CROSS))
+check-cross:
+	@sh tests/cross/build $(CROSS)
+	@sh tests/run $(foreach a,$(CROSS),-s $(a)=build/cross/$(a))
 
 # Real kernels, in QEMU: all five; "make check" boots two
 check-boot:
