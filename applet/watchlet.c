@@ -616,6 +616,7 @@ struct inotifywait {
 	unsigned repeated;      /* a PATH that has told this event; 0: none */
 	uint32_t cookie;        /* of the event that is being handled */
 	uint32_t walk, walk_end; /* places in the event stream: our own reads */
+	uint32_t listed;        /* events and separator of G.iw_list */
 	const char *args[10];   /* of options, from IW_ARGS on */
 };
 
@@ -715,6 +716,7 @@ struct globals {
 	unsigned missing_at;    /* step + 1 whose name the last walk found missing, as last of PATH */
 	int trouble;            /* why the last walk could not watch: errno, -1: G.steps is full */
 	IF_NOT_WATCHLET_INOTIFYWAIT(struct inotifywait iw;)
+	char iw_list[256];      /* names of events, room for all */
 #if ENABLE_FEATURE_WATCHLET_REGEX
 	regex_t regex;
 #endif
@@ -4579,33 +4581,34 @@ static char *put_field(char *dst, const char *s)
 	return dst;
 }
 
-/* Puts the names of the events of mask, with separator in between. */
-static char *put_events(char *dst, uint32_t mask, char separator)
+/* Puts the names of the events of mask, with separator in between. The list is
+ * kept: the next event is likely to be the same. */
+static char *put_events(char *dst, uint32_t mask, unsigned separator)
 {
-	char list[sizeof(IW_EVENTS)];
-	char *s = list;
 	const char *name = event_names;
+	char *s = G.iw_list;
 
-	mask &= (MASK_LETTERS & ~IN_STEP) | IN_ISDIR;
-	if (mask & IN_CLOSE) {
-		mask |= 1 << NAME_CLOSE;
-	}
-	if (mask & IN_ISDIR) {
-		mask = (mask ^ IN_ISDIR) | 1 << NAME_ISDIR;
-	}
-	for (; mask; mask >>= 1) {
-		for (; *name > ' '; name++) {
-			if (mask & 1) {
-				*s++ = *name;
+	mask = (mask & (MASK_LETTERS & ~IN_STEP))
+		| (mask & IN_CLOSE ? 1 << NAME_CLOSE : 0)
+		| (mask & IN_ISDIR ? 1 << NAME_ISDIR : 0)
+		| separator << 24;
+	if (mask != G.iw.listed) {
+		G.iw.listed = mask;
+		mask &= 0xffffff;
+		for (; mask; mask >>= 1) {
+			for (; *name > ' '; name++) {
+				if (mask & 1) {
+					*s++ = *name;
+				}
+			}
+			name++;
+			if ((mask & 1) && mask != 1) {
+				*s++ = separator;
 			}
 		}
-		name++;
-		if ((mask & 1) && mask != 1) {
-			*s++ = separator;
-		}
+		*s = '\0';
 	}
-	*s = '\0';
-	return put_field(dst, list);
+	return put_field(dst, G.iw_list);
 }
 
 /* Puts a line: the event of mask for name in file. */
