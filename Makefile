@@ -202,7 +202,9 @@ install: all
 	install -m 755 $(BUILD)/watchlet '$(DESTDIR)$(PREFIX)/sbin/watchlet'
 	ln -sf watchlet '$(DESTDIR)$(PREFIX)/sbin/inotifyd'
 	if [ -e $(BUILD)/inotifywait ]; then install -d '$(DESTDIR)$(PREFIX)/bin'; \
-		ln -sf ../sbin/watchlet '$(DESTDIR)$(PREFIX)/bin/inotifywait'; fi
+		ln -sf ../sbin/watchlet '$(DESTDIR)$(PREFIX)/bin/inotifywait'; \
+		install -d '$(DESTDIR)$(PREFIX)/share/man/man1'; \
+		install -m 644 docs/inotifywait.1 '$(DESTDIR)$(PREFIX)/share/man/man1/inotifywait.1'; fi
 	install -m 644 docs/watchlet.8 '$(DESTDIR)$(PREFIX)/share/man/man8/watchlet.8'
 	ln -sf watchlet.8 '$(DESTDIR)$(PREFIX)/share/man/man8/inotifyd.8'
 
