@@ -1951,6 +1951,12 @@ static void pend(unsigned root, uint32_t mask, const char *file, const char *nam
 		state = P_CLOSED;
 		due = now;
 	} else {
+		if (has_opt(root, OPT_r) && (mask & IN_MOVED_TO)) {
+			/* it may have changed places with a directory */
+			strcpy(path + len - 1, "/");
+			close_under(root, path);
+			path[len - 1] = '\0';
+		}
 		while ((p = next_pending(&at)) != NULL) {
 			if (p->root == root && p->from && p->state == P_OPEN && strcmp(p->path + p->from, path) == 0) {
 				mask |= part(p);

@@ -19,6 +19,7 @@ struct node {
 	unsigned seen;           /* round in which it was met in the real tree */
 	char known;              /* told; else only on the way to what was told */
 	char dir;
+	char unsure;             /* came and went, or went and came: -s */
 	char dark;               /* told by x: nothing is promised below */
 	char *name;
 };
@@ -302,7 +303,7 @@ void replay_record(struct replay *r, char *line, size_t len)
 	char *field[4] = { NULL, NULL, NULL, NULL }, *s, *path, *said;
 	const char *letters;
 	struct node *e;
-	int n = 0, ok, dir;
+	int n = 0, ok, dir, mixed;
 
 	said = need(strndup(line, len));
 	r->count.records++;
@@ -365,6 +366,7 @@ void replay_record(struct replay *r, char *line, size_t len)
 		if (ok && (!e->up->known || !e->up->dir)) {
 			r->count.orphans++;
 		}
+		mixed = !dir && strpbrk(letters, "md") != NULL;
 		if (!ok) {
 			;
 		} else if (field[3] != NULL) {
@@ -379,6 +381,10 @@ void replay_record(struct replay *r, char *line, size_t len)
 		} else {
 			r->count.listed++;
 			arrive(r, e, dir, 1);
+		}
+		e = walk(r, path, 0);
+		if (e != NULL) {
+			e->unsure = mixed;
 		}
 	} else {
 		if (strchr(letters, 'd') != NULL) {
@@ -507,7 +513,8 @@ static void compare_told(struct comparing *c, struct node *up, size_t len)
 			continue;
 		}
 		more += sprintf(c->path + len, "/%s", e->name);
-		if (e->known && e->seen != c->replay->round) {
+		/* who is unsure looks himself, which we do here */
+		if (e->known && !e->unsure && e->seen != c->replay->round) {
 			c->result.extra++;
 			tell(c, "extra", e->dir);
 		}
