@@ -417,19 +417,25 @@ static void start(struct watcher *w, char **command, const char *self)
 	close(fds[1]);
 }
 
-/* RssAnon in KiB, and descriptors */
-static void measure(const struct watcher *w, long *rss, long *fds)
+/* Anonymous memory in KiB, without and of the stack, and descriptors */
+static void measure(const struct watcher *w, long *rss, long *stack, long *fds)
 {
+	int in_stack = 0;
+	long kb;
 	char path[64], line[256];
 	struct dirent *e;
 	FILE *f;
 	DIR *dir;
 
-	*rss = *fds = 0;
-	sprintf(path, "/proc/%d/status", w->pid);
+	*rss = *stack = *fds = 0;
+	sprintf(path, "/proc/%d/smaps", w->pid);
 	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f))
-		sscanf(line, "RssAnon: %ld", rss);
+	while (f && fgets(line, sizeof(line), f)) {
+		if (line[0] < 'A' || line[0] > 'Z')
+			in_stack = strstr(line, "[stack]") != NULL;
+		else if (sscanf(line, "Anonymous: %ld", &kb) == 1)
+			*(in_stack ? stack : rss) += kb;
+	}
 	if (f)
 		fclose(f);
 	sprintf(path, "/proc/%d/fd", w->pid);
@@ -580,11 +586,11 @@ int main(int argc, char **argv)
 		late = stops > 1 && now_ms() > began + (end - began) / 2 + 60000;
 		for (i = 0; i < WATCHERS - 1; i++) {
 			struct watcher *w = &watchers[i];
-			long rss, fds;
+			long rss, stack, fds;
 
-			measure(w, &rss, &fds);
-			printf("%4ld s %-8s RssAnon %ld KiB, %ld descriptors\n",
-				(now_ms() - began) / 1000, w->dir, rss, fds);
+			measure(w, &rss, &stack, &fds);
+			printf("%4ld s %-8s %ld KiB and %ld of stack, %ld descriptors\n",
+				(now_ms() - began) / 1000, w->dir, rss, stack, fds);
 			if (stops == 0) {
 				w->first = rss;
 				w->fds = fds;
