@@ -341,10 +341,11 @@ static void cost(pid_t pid, int n)
 static void spawn(const char *base, int n, char *prog)
 {
 	char *args[] = { prog, "n", (char *)base, "f1234", NULL };
+	volatile int left = n;  /* vfork might clobber it */
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		while (n-- > 0) {
+		while (left-- > 0) {
 			pid = vfork();
 			if (pid == 0) {
 				execve(prog, args, environ);
