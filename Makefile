@@ -161,7 +161,7 @@ ifeq ($(CHECK_DEPS),1)
 	@sh tests/deps
 endif
 	@$(MAKE) --no-print-directory all router tiny
-	@sh tests/busybox/build orig ours router router-tiny router-preset || [ $$? = 77 ]
+	@sh tests/busybox/build orig ours router router-tiny router-preset nommu patched || [ $$? = 77 ]
 	@sh tests/boot/build amd64 s390x || [ $$? = 77 ]
 	@sh tests/cross/build mipsel armhf arm64 s390x || [ $$? = 77 ]
 	@sh tests/run

@@ -46,7 +46,7 @@
  */
 
 //config:config WATCHLET
-//config:	bool "watchlet (15 kb)"
+//config:	bool "watchlet (27 kb)"
 //config:	default y
 //config:	help
 //config:	Report changes of files, directories and whole trees as lines on
@@ -289,9 +289,13 @@
 //usage:#define watchlet_trivial_usage
 //usage:	watchlet_options_usage "PROG PATH[:MASK]..." IF_FEATURE_WATCHLET_RULES(" | -f RULES")
 //usage:#define watchlet_full_usage "\n" watchlet_events_usage
-//usage:#define inotifyd_trivial_usage
+//usage:#if ENABLE_WATCHLET_INOTIFYD /* instead of what inotifyd.c says */
+//usage:# undef inotifyd_trivial_usage
+//usage:# undef inotifyd_full_usage
+//usage:# define inotifyd_trivial_usage
 //usage:	watchlet_options_usage "PROG PATH[:MASK]..." IF_FEATURE_WATCHLET_RULES(" | -f RULES")
-//usage:#define inotifyd_full_usage "\n" watchlet_events_usage
+//usage:# define inotifyd_full_usage "\n" watchlet_events_usage
+//usage:#endif
 //usage:#define inotifywait_trivial_usage
 //usage:	"[OPTIONS] FILE..."
 //usage:#define inotifywait_full_usage "\n\n"
