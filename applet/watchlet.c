@@ -705,6 +705,7 @@ struct globals {
 	int child_stdin;        /* what it gets as stdin; 0: ours */
 	int feed;               /* descriptor + 1 for the records of a batch; 0: none */
 	unsigned fed;           /* bytes of the first of them that were written */
+	uint32_t now;           /* ms, when we last woke */
 	unsigned pending_used;  /* entries */
 	unsigned pending_end;   /* bytes of pending[], with holes */
 	unsigned events_read;   /* figures */
@@ -1326,6 +1327,10 @@ static int sleep_for(int fd, int events, int ms)
 		pfd[4].events = POLLPRI;
 	}
 	n = poll(pfd, sizeof(pfd) / sizeof(pfd[0]), ms);
+	if (ENABLE_FEATURE_WATCHLET_SETTLE) {
+		/* the one time of all that is read now: it settles in the order in which it came */
+		G.now = monotonic_ms();
+	}
 	if (n > 0 && (pfd[1].revents & (POLLERR | POLLHUP))) {
 		die_by(SIGPIPE); /* as if we had written */
 	}
@@ -1676,7 +1681,6 @@ static uint32_t part(struct pending *p)
  * goes first. */
 static void close_under(unsigned root, const char *top)
 {
-	uint32_t now = monotonic_ms();
 	struct pending *p, *source;
 	unsigned at = 0;
 
@@ -1687,7 +1691,7 @@ static void close_under(unsigned root, const char *top)
 			continue;
 		}
 		p->state = P_CLOSED;
-		p->due = now;
+		p->due = G.now;
 		source = p->from ? find_pending(root, from) : NULL;
 		if (source) {
 			/* that stays, and would be told after this */
@@ -1929,9 +1933,8 @@ static char *full_path(const char *file, const char *name)
 static void pend(unsigned root, uint32_t mask, const char *file, const char *name, const char *from)
 {
 	struct rule *rule = rule_of(root);
-	uint32_t now = monotonic_ms();
-	uint32_t due = now + rule->settle_ms;
-	uint32_t limit = now + 10 * rule->settle_ms;
+	uint32_t due = G.now + rule->settle_ms;
+	uint32_t limit = G.now + 10 * rule->settle_ms;
 	char *path = full_path(file, name);
 	unsigned len = strlen(path) + 1;
 	unsigned from_len = from ? strlen(from) + 1 : 0;
@@ -1953,7 +1956,7 @@ static void pend(unsigned root, uint32_t mask, const char *file, const char *nam
 			close_under(root, from);
 		}
 		state = P_CLOSED;
-		due = now;
+		due = G.now;
 	} else {
 		if (has_opt(root, OPT_r) && (mask & IN_MOVED_TO)) {
 			/* it may have changed places with a directory */
@@ -5392,6 +5395,9 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 		G.hash_mask = HASH_START - 1;
 		G.chain_limit = CHAIN;
 		G.home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (ENABLE_FEATURE_WATCHLET_SETTLE) {
+		G.now = monotonic_ms();
 	}
 	if (G.opts & OPT_P) {
 		lock_pidfile();
