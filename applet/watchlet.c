@@ -673,6 +673,8 @@ struct globals {
 	int chain_fd[CHAIN];
 	unsigned path_of;          /* whose path is in path[] */
 	char *path_start;
+	char *file_at;          /* that escaped, in G.out; 0 bytes: it isn't there */
+	unsigned file_len;
 	unsigned free;             /* first free slot */
 	unsigned todo, todo_last;  /* work queue */
 	unsigned first_put_off;    /* in it, during this scan() */
@@ -1106,6 +1108,7 @@ static char *path_of(unsigned w)
 	if (G.path_of != w) {
 		G.path_start = path_before(end, w);
 		G.path_of = G.path_start ? w : 0;
+		G.file_len = 0;
 	}
 	return G.path_start;
 }
@@ -1216,7 +1219,7 @@ static int globs_match(char kind, unsigned w, const char *name)
 
 static int excluded(unsigned w, const char *name)
 {
-	return ENABLE_FEATURE_WATCHLET_GLOBS && globs_match('x', w, name) > 0;
+	return ENABLE_FEATURE_WATCHLET_GLOBS && G.globs_used != 0 && globs_match('x', w, name) > 0;
 }
 
 /* ===== Sinks =====
@@ -1400,6 +1403,9 @@ static void write_out(unsigned len)
 	}
 	G.out_len -= len;
 	memmove(G.out, G.out + len, G.out_len);
+	if (ENABLE_FEATURE_WATCHLET_TREE) {
+		G.file_len = 0;
+	}
 }
 
 static void flush_lines(void)
@@ -1427,17 +1433,24 @@ static void end_line(char *end)
  * end. */
 static char *escape(char *dst, const char *s)
 {
-	unsigned char c, after = 0;
+	const char *octal = NULL; /* dst behind a \0oo */
+	unsigned char c;
 
-	while ((c = *s++) != '\0') {
-		if (c < ' ' || c == '\\' || c == 0x7f || (after && (c & 0xf8) == '0')) {
+	for (;;) {
+		while ((unsigned)((c = *s++) - ']') < 0x7f - ']') {
+			*dst++ = c; /* most of a name */
+		}
+		if (c == '\0') {
+			break;
+		}
+		if (c < ' ' || c == '\\' || c == 0x7f || (dst == octal && (c & 0xf8) == '0')) {
 			*dst++ = '\\';
 			*dst++ = '0' + (c >> 6);
 			*dst++ = '0' + ((c >> 3) & 7);
-			after = c < 0100;
+			if (c < 0100) {
+				octal = dst + 1;
+			}
 			c = '0' + (c & 7);
-		} else {
-			after = 0;
 		}
 		*dst++ = c;
 	}
@@ -1455,13 +1468,23 @@ static char *escaped(const char *s)
 }
 
 /* Makes a line of the fields (up to NULL) behind what is in G.out. Returns its
- * end. */
+ * end. FILE is mostly that of the line before, so it is escaped once. */
 static char *make_line(char **fields)
 {
 	char *s = G.out + G.out_len;
 
 	do {
-		s = escape(s, *fields);
+		char *field = *fields;
+
+		if (ENABLE_FEATURE_WATCHLET_TREE && field == G.path_start) {
+			if (G.file_len == 0) {
+				G.file_at = s;
+				G.file_len = escape(s, field) - s;
+			}
+			s = (char *)memmove(s, G.file_at, G.file_len) + G.file_len;
+		} else {
+			s = escape(s, field);
+		}
 		*s++ = '\t';
 	} while (*++fields);
 	s[-1] = '\n';
@@ -2062,6 +2085,7 @@ static void tell(unsigned w, uint32_t mask, const char *name, const char *from)
 		return; /* not asked for; or it has gone into limbo */
 	}
 	if (ENABLE_FEATURE_WATCHLET_GLOBS
+	 && G.globs_used != 0
 	 && name
 	 && globs_match('I', w, name) == 0
 	 /* what is below a directory moves with it */
@@ -3473,7 +3497,7 @@ static void get_place(struct place *p, unsigned w, const char *name, uint32_t ma
 		}
 		p->kid = kid;
 	}
-	if (ENABLE_FEATURE_WATCHLET_GLOBS && !(mask & IN_ISDIR) && globs_match('I', w, name) == 0) {
+	if (ENABLE_FEATURE_WATCHLET_GLOBS && G.globs_used != 0 && !(mask & IN_ISDIR) && globs_match('I', w, name) == 0) {
 		return;
 	}
 	p->news = 1;
@@ -3928,7 +3952,7 @@ static void handle_event(void)
 		if (ENABLE_FEATURE_WATCHLET_TREE) {
 			G.pos = pos;
 		}
-		if (ENABLE_FEATURE_WATCHLET_TREE && ev->len != 0 && too_long(w, ev->name)) {
+		if (ENABLE_FEATURE_WATCHLET_TREE && ev->len > NAME_MAX + 1 && too_long(w, ev->name)) {
 			continue;
 		}
 		if (!ENABLE_FEATURE_WATCHLET_TREE || ev->len == 0) {
