@@ -646,95 +646,99 @@ enum {
 	P_BATCH,                /* it is on its way to the PROG that runs */
 };
 
+/* What is used most is in front: the smaller an offset, the shorter the code (see
+ * G). Arrays are behind all else. */
 struct globals {
 	int fd;                 /* of inotify */
-	/* where offsets are small: it costs hundreds of bytes otherwise */
-	IF_WATCHLET_INOTIFYWAIT(struct inotifywait iw;)
-	struct rule rules[RULES];
+	IF_NOT_FEATURE_WATCHLET_RULES(struct rule rules[1];)
 	int reader;             /* descriptor + 1 of whom to mind; 0: nobody */
 	unsigned opts;          /* OPT_... of the command line and all rules */
 	unsigned paths_used;
 	unsigned paths_left;    /* that had no x yet */
 	unsigned out_len;       /* bytes in out[] */
 	char *cur, *end;        /* events[]: the one being handled; end of what was read */
-	int timeout_ms;         /* of -t */
-	unsigned long long deadline; /* in ms of the monotonic clock */
-	int home;               /* descriptor of the working directory */
-	const char *pidfile;    /* of -P */
-	int pid_fd;             /* ... open, locked; 0: not yet */
-	pid_t pid;              /* the process that has it */
-	int ready_fd;           /* of -n */
-	int parent_fd;          /* of -d: the pipe to who waits for us */
-	/* Directories that are open while scan() is at work: a PATH, and on the
-	 * way down what has places to look at in it */
-	unsigned depth;         /* how many */
-	unsigned chain_limit;   /* how many there may be */
-	int chain[CHAIN];       /* their wds */
-	int chain_fd[CHAIN];
-	unsigned path_of;          /* whose path is in path[] */
-	char *path_start;
-	char *file_at;          /* that escaped, in G.out; 0 bytes: it isn't there */
-	unsigned file_len;
-	unsigned free;             /* first free slot */
-	unsigned todo, todo_last;  /* work queue */
-	unsigned first_put_off;    /* in it, during this scan() */
-	unsigned last_in_front;    /* in it, during this look; if in_front */
+	/* watches[] */
 	unsigned top_used;      /* slots ever used */
-	unsigned in_use;        /* slots used now */
 	unsigned hash_mask;
-	unsigned scan_left;     /* slots with W_SCAN in the work queue */
+	unsigned free;          /* first free slot */
+	unsigned in_use;        /* slots used now */
 	unsigned names_used, names_dead; /* bytes */
+	unsigned todo, todo_last; /* work queue */
+	unsigned first_put_off; /* in it, during this scan() */
+	unsigned last_in_front; /* in it, during this look; if in_front */
+	unsigned scan_left;     /* slots with W_SCAN in it */
+	unsigned depth;         /* directories in chain[] */
+	unsigned chain_limit;   /* how many there may be */
+	unsigned path_of;       /* whose path is in path[] */
+	char *path_start;
+	char *file_at;          /* that escaped, in out[] */
+	unsigned file_len;      /* ... bytes; 0: it isn't there */
 	pos_t read_pos;         /* bytes of events read so far */
 	pos_t horizon;          /* read_pos of the end of the queue, at the last look */
 	pos_t pos;              /* ... of the event that is being handled */
 	int self_wd;            /* the directory that the move that is handled has moved; or -1 */
-	smallint prints;        /* there are lines on stdout */
-	smallint is_ready;      /* all watches stand */
-	smallint was_ready;     /* ... and did at least once */
 	smallint in_front;
-	smallint scanning;      /* all that was there is being looked at */
 	smallint limbo;         /* some slots are in limbo */
 	smallint away;          /* the working directory is not home */
-	smallint was_quiet;     /* nothing has come for LATE_MS */
-	smallint no_openat2;
+	smallint scanning;      /* all that was there is being looked at */
 	smallint unwatched;     /* a directory is not watched, so has no slot */
 	smallint overflowed;    /* o is still to be told */
 	smallint said_full;     /* bit 0: G.watches is full; 1: G.names; 2: the kernel */
-	int signal_fd;
-	pid_t child;            /* PROG while it runs; 0: it doesn't */
-	const char *child_prog;
+	smallint prints;        /* there are lines on stdout */
+	smallint is_ready;      /* all watches stand */
+	smallint was_ready;     /* ... and did at least once */
+	smallint was_quiet;     /* nothing has come for LATE_MS */
+	smallint no_openat2;
+	/* of -F */
+	smallint mounts_changed;
+	smallint found_dir;     /* by the last walk */
+	int mounts;             /* descriptor + 1 of /proc/self/mountinfo; 0: none */
+	unsigned steps_used;    /* ever */
+	unsigned missing_at;    /* step + 1 whose name the last walk found missing, as last of PATH */
+	int trouble;            /* why the last walk could not watch: errno, -1: G.steps is full */
+	/* PROG, and what settles */
 	smallint child_counts;  /* the run is a report, not only '.' */
+	smallint reload;        /* SIGHUP has come */
+	pid_t child;            /* PROG while it runs; 0: it doesn't */
 	int child_stdin;        /* what it gets as stdin; 0: ours */
 	int feed;               /* descriptor + 1 for the records of a batch; 0: none */
 	unsigned fed;           /* bytes of the first of them that were written */
 	uint32_t now;           /* ms, when we last woke */
 	unsigned pending_used;  /* entries */
 	unsigned pending_end;   /* bytes of pending[], with holes */
+	unsigned half;          /* of rules[], which one is in use, or is read: 0 or 1 */
+	unsigned rules_used;    /* lines that are rules */
+	const char *rules_file; /* of -f */
+	unsigned globs_used;
+	int home;               /* descriptor of the working directory */
+	int signal_fd;
+	int timeout_ms;         /* of -t */
+	const char *pidfile;    /* of -P */
+	int pid_fd;             /* ... open, locked; 0: not yet */
+	/* hardly used */
+	pid_t pid;              /* the process that has pidfile */
+	int ready_fd;           /* of -n */
+	int parent_fd;          /* of -d: the pipe to who waits for us */
+	unsigned long long deadline; /* in ms of the monotonic clock */
+	const char *child_prog;
 	unsigned events_read;   /* figures */
 	unsigned records;
 	unsigned overflows;
 	unsigned merged;
 	unsigned runs;
-	/* of -F */
-	int mounts;             /* descriptor + 1 of /proc/self/mountinfo; 0: none */
-	smallint mounts_changed;
-	smallint found_dir;     /* by the last walk */
-	unsigned steps_used;    /* ever */
-	unsigned missing_at;    /* step + 1 whose name the last walk found missing, as last of PATH */
-	int trouble;            /* why the last walk could not watch: errno, -1: G.steps is full */
-	IF_NOT_WATCHLET_INOTIFYWAIT(struct inotifywait iw;)
+	struct inotifywait iw;
 	char iw_list[256];      /* names of events, room for all */
 #if ENABLE_FEATURE_WATCHLET_REGEX
 	regex_t regex;
 #endif
-	unsigned globs_used;
+	/* Directories that are open while scan() is at work: a PATH, and on the
+	 * way down what has places to look at in it */
+	int chain[CHAIN];       /* their wds */
+	int chain_fd[CHAIN];
 	const char *globs[HALVES * MAX_GLOBS];
 	char glob_kind[HALVES * MAX_GLOBS]; /* 'x' or 'I' */
-	const char *rules_file; /* of -f */
-	unsigned half;          /* which one is in use, or is read: 0 or 1 */
-	unsigned rules_used;    /* lines that are rules */
-	smallint reload;        /* SIGHUP has come */
 	jmp_buf reload_failed;
+	IF_FEATURE_WATCHLET_RULES(struct rule rules[RULES];)
 	struct path paths[MAX_PATHS + 1];
 	struct step steps[MAX_STEPS];
 	struct watch watches[MAX_WATCHES + 1];
@@ -755,11 +759,17 @@ struct globals {
 	char where[ENABLE_FEATURE_WATCHLET_RULES ? PATH_MAX + 32 : 1]; /* watchlet: RULES:LINE */
 	char pending[PENDING_SIZE] __attribute__((aligned(8)));
 };
-#define G (*ptr_to_globals)
+/* x86 has short offsets from -128 to 127; elsewhere they are best positive */
+#if defined(__i386__) || defined(__x86_64__)
+# define G_BIAS (ENABLE_FEATURE_WATCHLET_TREE ? 128 : 0)
+#else
+# define G_BIAS 0
+#endif
+#define G (*(struct globals *)((char *)ptr_to_globals - G_BIAS))
 /* Is this that face? */
 #define IS_INOTIFYWAIT (ENABLE_WATCHLET_INOTIFYWAIT && G.iw.on)
 #define INIT_G() do { \
-	SET_PTR_TO_GLOBALS(xmmap_anon(sizeof(G))); \
+	SET_PTR_TO_GLOBALS((char *)xmmap_anon(sizeof(G)) + G_BIAS); \
 } while (0)
 
 /* ===== Messages =====
@@ -1433,24 +1443,17 @@ static void end_line(char *end)
  * end. */
 static char *escape(char *dst, const char *s)
 {
-	const char *octal = NULL; /* dst behind a \0oo */
-	unsigned char c;
+	unsigned char c, after = 0;
 
-	for (;;) {
-		while ((unsigned)((c = *s++) - ']') < 0x7f - ']') {
-			*dst++ = c; /* most of a name */
-		}
-		if (c == '\0') {
-			break;
-		}
-		if (c < ' ' || c == '\\' || c == 0x7f || (dst == octal && (c & 0xf8) == '0')) {
+	while ((c = *s++) != '\0') {
+		if (c < ' ' || c == '\\' || c == 0x7f || (after && (c & 0xf8) == '0')) {
 			*dst++ = '\\';
 			*dst++ = '0' + (c >> 6);
 			*dst++ = '0' + ((c >> 3) & 7);
-			if (c < 0100) {
-				octal = dst + 1;
-			}
+			after = c < 0100;
 			c = '0' + (c & 7);
+		} else {
+			after = 0;
 		}
 		*dst++ = c;
 	}
