@@ -710,6 +710,7 @@ struct globals {
 	unsigned rules_used;    /* lines that are rules */
 	const char *rules_file; /* of -f */
 	unsigned globs_used;
+	IF_WATCHLET_INOTIFYWAIT(struct inotifywait iw;)
 	int home;               /* descriptor of the working directory */
 	int signal_fd;
 	int timeout_ms;         /* of -t */
@@ -726,7 +727,7 @@ struct globals {
 	unsigned overflows;
 	unsigned merged;
 	unsigned runs;
-	struct inotifywait iw;
+	IF_NOT_WATCHLET_INOTIFYWAIT(struct inotifywait iw;)
 	char iw_list[256];      /* names of events, room for all */
 #if ENABLE_FEATURE_WATCHLET_REGEX
 	regex_t regex;

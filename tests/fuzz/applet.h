@@ -38,7 +38,7 @@ static inline void fuzz_fresh(void)
 		INIT_G();
 		once = 1;
 	}
-	memset(ptr_to_globals, 0, sizeof(G));
+	memset(&G, 0, sizeof(G));
 	applet_name = "watchlet";
 	G.cur = G.end = G.events;
 	G.hash_mask = HASH_START - 1;
