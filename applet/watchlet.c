@@ -4432,9 +4432,6 @@ static void add_path(char *arg, unsigned rule)
 		if (wd < 0 && (!before || !is_missing())) {
 			inotify_msg_and_die(arg);
 		}
-		if (ENABLE_WATCHLET && ENABLE_FEATURE_WATCHLET_OPTIONS && wd >= 0 && !is_inotifyd()) {
-			warn_of_silence(arg);
-		}
 		*colon = was; /* the command line stays as it was */
 		if (wd >= 0) {
 			break;
@@ -4443,6 +4440,13 @@ static void add_path(char *arg, unsigned rule)
 		if (colon[1]) {
 			mask = parse_mask(colon + 1, arg, opts);
 		}
+	}
+	if (ENABLE_WATCHLET && ENABLE_FEATURE_WATCHLET_OPTIONS && !is_inotifyd()) {
+		char was = *colon;
+
+		*colon = '\0';
+		warn_of_silence(arg);
+		*colon = was;
 	}
 	new_path(arg, colon - arg, rule, mask, wd);
 }
