@@ -940,7 +940,10 @@ static void ready(void)
 		unsigned len = strlen(s);
 
 		s[len] = '\n'; /* its buffer has room */
-		write(G.pid_fd, s, len + 1);
+		if (write(G.pid_fd, s, len + 1) < 0) {
+			/* a full disk, at most: who stops us would find no number */
+			bb_simple_perror_msg_and_die(G.pidfile);
+		}
 	}
 	if (G.opts & OPT_d) {
 		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -4812,8 +4815,6 @@ static uint32_t parse_events(const char *arg)
 /* Takes one option, its number in iw_options, and its argument. */
 static void take_option(unsigned i, const char *arg)
 {
-	const char **old = &G.iw.args[i - IW_ARGS];
-
 	if (i == IW_HELP) {
 		write(STDOUT_FILENO, iw_text, sizeof(iw_text) - 1);
 		exit(EXIT_FAILURE);
@@ -4827,6 +4828,8 @@ static void take_option(unsigned i, const char *arg)
 			say_and_die("'%' is not a valid timeout value.", arg);
 		}
 	} else if (i >= IW_ARGS) {
+		const char **old = &G.iw.args[i - IW_ARGS];
+
 		if (*old && (i == IW_OUTFILE || i == IW_FROMFILE)) {
 			say_and_die("Multiple --% options given.", i == IW_OUTFILE ? "outfile" : "fromfile");
 		}
