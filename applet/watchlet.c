@@ -1258,7 +1258,6 @@ static void die_by(int sig)
 static void reported(int status)
 {
 	if (G.opts & OPT_1) {
-		flush_lines();
 		end(status & 0xff);
 	}
 	if (ENABLE_FEATURE_WATCHLET_OPTIONS) {
@@ -1630,6 +1629,9 @@ static void report(unsigned root, uint32_t mask, const char *file, const char *n
 	}
 	put_line(fields);
 	if (!(mask & IN_STEP)) {
+		if (G.opts & OPT_1) {
+			flush_lines();
+		}
 		reported(0);
 	}
 }
@@ -4766,6 +4768,7 @@ static void inotifywait_event(unsigned w, uint32_t mask, const char *path, const
 		}
 		if (!iw_has(IW_MONITOR)) {
 			established();
+			flush_lines();
 		}
 		reported(!now);
 	} while (asked);
