@@ -1015,12 +1015,14 @@ static void compact_names(void)
 }
 
 /* Gives slot w a name. Returns 0 when there is no room. Holes are closed when
- * they are an eighth of G.names, so that nearly full is not quadratic. */
+ * they are more than the names, and some: then hardly more pages are touched than
+ * names need. A G.names that is full may have fewer holes, an eighth of it: so
+ * that nearly full is not quadratic. */
 static int store_name(unsigned w, const char *name)
 {
 	unsigned size = sizeof(idx_t) + strlen(name) + 1;
 
-	if (size + G.names_used > NAMES_SIZE && G.names_dead > NAMES_SIZE / 8) {
+	if (G.names_dead > (size + G.names_used > NAMES_SIZE ? NAMES_SIZE / 8 : G.names_used / 2 + 256)) {
 		compact_names();
 	}
 	if (size + G.names_used > NAMES_SIZE) {
