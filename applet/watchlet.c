@@ -1770,7 +1770,7 @@ static void feed(void)
 		len = make_line(pending_record(&record, p)) - line;
 		n = write(G.feed - 1, line + G.fed, len - G.fed);
 		if (n < 0) {
-			if (errno == EAGAIN) {
+			if (errno == EAGAIN || errno == EINTR) {
 				return;
 			}
 			break; /* it reads no more */
@@ -2080,7 +2080,8 @@ static void tell(unsigned w, uint32_t mask, const char *name, const char *from)
 	char *path;
 
 	if (IS_INOTIFYWAIT) {
-		inotifywait_event(w, mask, path_of(w), name);
+		/* root 0: it has gone into limbo */
+		inotifywait_event(w, mask, root != 0 ? path_of(w) : NULL, name);
 		return;
 	}
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
@@ -4289,8 +4290,8 @@ static uint32_t parse_mask(const char *s, const char *arg, unsigned opts)
 			bb_error_msg_and_die("unknown letter '%c' in the mask of %s", *s, arg);
 		}
 	}
-	if (ENABLE_FEATURE_WATCHLET_OPTIONS && mask && !(mask & MASK_LETTERS)) {
-		mask |= default_mask(opts); /* nothing but flags */
+	if (ENABLE_FEATURE_WATCHLET_OPTIONS && !(mask & MASK_LETTERS)) {
+		mask |= default_mask(opts); /* nothing but flags, or colons */
 	}
 	return mask;
 }
@@ -4423,8 +4424,8 @@ static void add_path(char *arg, unsigned rule)
 		if (colon[0] && colon[1]) {
 			mask = parse_mask(colon + 1, arg, opts);
 		}
-		if (colon - arg >= PATH_MAX) {
-			errno = ENAMETOOLONG;
+		if (colon == arg || colon - arg >= PATH_MAX) {
+			errno = colon == arg ? ENOENT : ENAMETOOLONG;
 			inotify_msg_and_die(arg);
 		}
 	}
@@ -5240,6 +5241,9 @@ static unsigned read_rules(void)
 			rule->path = word[0];
 			rule->words = words + n - word - 1;
 			set_prog(rule, word[1]);
+			if (!rule->prog && word[2]) {
+				bb_simple_error_msg_and_die("- takes no ARGs");
+			}
 		}
 		line += newlines + 1;
 	} while (c != '\0');

@@ -34,6 +34,25 @@ static const char *put(const char *s, char stop)
 	return s;
 }
 
+/* Appends s with control bytes as \ooo: it may go to a terminal. */
+static void put_escaped(const char *s)
+{
+	char buf[5];
+
+	for (; *s; s++) {
+		buf[0] = *s;
+		buf[1] = '\0';
+		if ((unsigned char)*s < ' ' || *s == 0x7f) {
+			buf[0] = '\\';
+			buf[1] = '0' + (*s >> 6);
+			buf[2] = '0' + ((*s >> 3) & 7);
+			buf[3] = '0' + (*s & 7);
+			buf[4] = '\0';
+		}
+		put(buf, 0);
+	}
+}
+
 static int same(const char *a, const char *b)
 {
 	while (*a == *b) {
@@ -111,24 +130,13 @@ void bb_error_msg(const char *fmt, ...)
 		*s = *fmt++;
 		if (*s == '%') {
 			switch (*fmt++) {
-			case 's':
-				/* with control bytes as \ooo: it may go to a terminal */
-				for (s = va_arg(ap, char *); *s; s++) {
-					buf[0] = *s;
-					buf[1] = '\0';
-					if ((unsigned char)*s < ' ' || *s == 0x7f) {
-						buf[0] = '\\';
-						buf[1] = '0' + (*s >> 6);
-						buf[2] = '0' + ((*s >> 3) & 7);
-						buf[3] = '0' + (*s & 7);
-						buf[4] = '\0';
-					}
-					put(buf, 0);
-				}
-				break;
 			case 'c':
 				*s = va_arg(ap, int);
-				break;
+				put_escaped(s);
+				continue;
+			case 's':
+				put_escaped(va_arg(ap, char *));
+				continue;
 			default:
 				s = put_digits(s, va_arg(ap, unsigned));
 			}

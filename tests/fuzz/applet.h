@@ -1,6 +1,7 @@
 /*
  * The applet inside a fuzzer: its functions can be called one by one, and its
- * exit() comes back here. watchlet.c is included whole, since all in it is static.
+ * exit() comes back here. watchlet.c is included whole, since all in it is static;
+ * and its libbb, so that a kernel of a harness serves both.
  *
  * Built by tests/fuzz/run with -Dexit=fuzz_exit for the applet and its libbb,
  * so that neither ends the fuzzer.
@@ -15,6 +16,7 @@ static jmp_buf fuzz_home;
 static int fuzz_status;
 
 #include "../../applet/watchlet.c"
+#include "../../applet/standalone/libbb.c"
 
 void exit(int status) /* fuzz_exit */
 {
@@ -22,8 +24,11 @@ void exit(int status) /* fuzz_exit */
 	longjmp(fuzz_home, 1);
 }
 
-/* RUN(what) does what; it may end by exit() */
+enum { FUZZ_GOES_ON = -2, FUZZ_ENOUGH = -1 };
+
+/* RUN(what) does what; it may end by exit(): then fuzz_status isn't FUZZ_GOES_ON */
 #define RUN(what) do { \
+	fuzz_status = FUZZ_GOES_ON; \
 	if (setjmp(fuzz_home) == 0) { \
 		what; \
 	} \
@@ -40,6 +45,8 @@ static inline void fuzz_fresh(void)
 	}
 	memset(&G, 0, sizeof(G));
 	applet_name = "watchlet";
+	logmode = LOGMODE_STDIO;
+	die_func = NULL;
 	G.cur = G.end = G.events;
 	G.hash_mask = HASH_START - 1;
 	G.chain_limit = CHAIN;
