@@ -865,13 +865,14 @@ static void deadly(int sig)
 /* The pidfile is ours as long as we hold the lock on it, which the kernel ends
  * with us, however we end; so one that is left over is nobody's, and a process
  * that got our number by chance isn't taken for us. The number is written when
- * every watch stands. */
+ * every watch stands. A signal waits until it would remove the file. */
 static void lock_pidfile(void)
 {
 	static const char signals[] ALIGN1 = { SIGTERM, SIGINT, SIGHUP, SIGPIPE, 0 };
 	const char *sig = signals;
 	int fd;
 
+	sigprocmask_allsigs(SIG_BLOCK);
 	for (;;) {
 		fd = open(G.pidfile, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 		if (fd < 0) {
@@ -897,6 +898,7 @@ static void lock_pidfile(void)
 			signal(*sig, SIG_IGN); /* as it was */
 		}
 	} while (*++sig);
+	sigprocmask_allsigs(SIG_UNBLOCK);
 }
 
 /* Goes on in a child, from before the first watch. The parent ends when the
@@ -5427,9 +5429,6 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	if (G.opts & OPT_d) {
 		detach_child(argv);
 	}
-	if (SIGNAL_FD) {
-		block_signals();
-	}
 	G.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (G.fd < 0) {
 		inotify_msg_and_die("inotify");
@@ -5445,6 +5444,9 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	}
 	if (G.opts & OPT_P) {
 		lock_pidfile();
+	}
+	if (SIGNAL_FD) {
+		block_signals();
 	}
 	if (IS_INOTIFYWAIT) {
 		inotifywait_start(argv);
