@@ -3,6 +3,9 @@
 #   make, make router, make tiny    build/watchlet, build/router/…, build/tiny/…
 #   make run                        show events live
 #   make check                      tests (CHECK_DEPS=1 as root installs what they need)
+#   make check-asan                 all tests under ASan and UBSan; check has some of them
+#   make check-truncation           ... under clang's check of implicit conversions
+#   make analyze                    gcc -fanalyzer, clang-tidy, cppcheck, -Wconversion
 #   make check-boot                 real kernels in QEMU
 #   make sizes, make bench          figures
 #   make install DESTDIR= PREFIX=   binary, links, man pages
@@ -71,7 +74,7 @@ endif
 .DEFAULT_GOAL = all
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all router tiny FORCE run recording check check-boot check-generated generated sizes sizes-doc bench bench-doc busybox install dist clean cross check-cross \
+.PHONY: all router tiny asan analyze FORCE run recording check check-asan check-truncation check-boot check-generated generated sizes sizes-doc bench bench-doc busybox install dist clean cross check-cross \
 	menuconfig nconfig oldconfig defconfig router_defconfig tiny_defconfig olddefconfig savedefconfig
 
 all: $(BUILD)/watchlet
@@ -79,6 +82,14 @@ router:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/router $(ROUTER) all
 tiny:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tiny $(TINY) all
+
+# full, with ASan and UBSan (-fsanitize=undefined has alignment, bounds, shifts …), which
+# need a libc that is not musl
+ASAN_CC = gcc
+ASAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all
+asan:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CC='$(ASAN_CC)' STATIC=n STRIP= \
+		CFLAGS='-O1 -g -fno-omit-frame-pointer $(ASAN_FLAGS)' LDFLAGS='$(ASAN_FLAGS)' all
 
 # written only when it changes, so that nothing is built in vain
 $(BUILD)/autoconf.h: $(APPLET) scripts/autoconf FORCE
@@ -91,8 +102,9 @@ $(BUILD)/usage.h: $(APPLET) scripts/usage
 	@sh scripts/usage $(APPLET) > $@
 
 # what was built in, for tests/run
-$(BUILD)/features: $(BUILD)/autoconf.h
+$(BUILD)/features: $(BUILD)/autoconf.h $(BUILD)/flags
 	@sed -n 's/^#define ENABLE_FEATURE_WATCHLET_\(.*\) 1$$/\1/p; s/^#define ENABLE_WATCHLET_\(INOTIFYWAIT\) 1$$/\1/p' $< | tr '\n' ' ' > $@
+	@$(if $(findstring -fsanitize,$(CFLAGS)),echo 'SANITIZED ' >> $@,:)
 
 $(BUILD)/%.o: applet/%.c applet/standalone/libbb.h $(BUILD)/autoconf.h $(BUILD)/flags
 	$(CC) $(ALL_CFLAGS) -I$(BUILD) -Iapplet/standalone -c -o $@ $<
@@ -165,6 +177,24 @@ endif
 	@sh tests/boot/build amd64 s390x || [ $$? = 77 ]
 	@sh tests/cross/build mipsel armhf arm64 s390x || [ $$? = 77 ]
 	@sh tests/run
+	@$(MAKE) --no-print-directory asan
+	@ASAN_OPTIONS=detect_leaks=0 sh tests/run -s asan=$(BUILD)/asan $(ASAN_FILES)
+
+# There is no heap to leak, and the search for leaks doesn't work under strace
+ASAN_FILES = hostile limits masks options records follow globs letters inotifywait-options
+check-asan: all asan
+	@ASAN_OPTIONS=detect_leaks=0 sh tests/run -s asan=$(BUILD)/asan
+
+# No implicit conversion to a narrower type changes a value while the tests run
+TRUNC_FLAGS = -fsanitize=undefined,implicit-unsigned-integer-truncation,implicit-signed-integer-truncation \
+	-fno-sanitize-recover=all
+check-truncation:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/truncation CC=clang STATIC=n STRIP= \
+		CFLAGS='-O1 -g $(TRUNC_FLAGS)' LDFLAGS='$(TRUNC_FLAGS)' all
+	@sh tests/run -s truncation=$(BUILD)/truncation
+
+analyze: $(BUILD)/autoconf.h $(BUILD)/usage.h
+	@sh scripts/analyze $(BUILD)
 
 # Build for another architecture: make cross ARCH=mipsel; test all under qemu-user
 CROSS = mipsel mips armel armhf arm64 i386 ppc64el s390x

@@ -1162,10 +1162,10 @@ static int glob_match(const char *glob, const char *s)
 			continue;
 		}
 		if (*g == '[' && c) {
-			int not = (g[1] == '!');
-			const char *first = g += 1 + not;
+			int inverse = (g[1] == '!');
+			const char *first = g += 1 + inverse;
 
-			ok = not;
+			ok = inverse;
 			while (*g && (*g != ']' || g == first)) {
 				unsigned char lo = *g, hi = lo;
 
@@ -1174,7 +1174,7 @@ static int glob_match(const char *glob, const char *s)
 					g += 2;
 				}
 				if (lo <= c && c <= hi) {
-					ok = !not;
+					ok = !inverse;
 				}
 				g++;
 			}
@@ -3555,7 +3555,7 @@ static int note_move(unsigned w, const char *name, const char *last)
 {
 	uint16_t *mark = &G.last_move[w];
 	int same = last && *mark == (uint16_t)(name_hash(w, last) | 1);
-	uint16_t new = name ? name_hash(w, name) | 1 : 0;
+	uint16_t new = name ? (uint16_t)(name_hash(w, name) | 1) : 0;
 
 	/* only written when it must: pages of zeros take no memory */
 	if (*mark != new) {

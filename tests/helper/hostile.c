@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -285,6 +286,8 @@ static int limit(const char *what, const char *number, char **argv)
 	struct rlimit limit;
 	int which = *what == 'N' ? RLIMIT_NOFILE : *what == 'A' ? RLIMIT_AS : RLIMIT_STACK;
 
+	/* the stack begins anywhere: its least would be another each time */
+	personality(ADDR_NO_RANDOMIZE);
 	limit.rlim_cur = limit.rlim_max = strtoul(number, NULL, 10);
 	if (setrlimit(which, &limit) < 0)
 		return die("setrlimit");
