@@ -907,6 +907,7 @@ static void detach_child(char **argv UNUSED_PARAM)
 {
 	int fds[2];
 	char c;
+	int n;
 	pid_t pid;
 
 	if (!BB_MMU) {
@@ -920,7 +921,10 @@ static void detach_child(char **argv UNUSED_PARAM)
 		ioctl(fds[1], FIOCLEX);
 		return;
 	}
-	if (read(fds[0], &c, 1) != 1) {
+	while ((n = read(fds[0], &c, 1)) < 0) {
+		continue; /* interrupted */
+	}
+	if (n == 0) {
 		exit(wait4pid(pid));
 	}
 	_exit(EXIT_SUCCESS);
@@ -1774,6 +1778,9 @@ static void feed(void)
 		if (n < 0) {
 			if (errno == EAGAIN || errno == EINTR) {
 				return;
+			}
+			if (errno != EPIPE) {
+				bb_simple_perror_msg(G.child_prog);
 			}
 			break; /* it reads no more */
 		}
@@ -3324,13 +3331,18 @@ static int walk(unsigned root)
 		G.found_dir = S_ISDIR(st.st_mode);
 		return n;
 	}
-	if (!is_missing()) {
-		G.trouble = errno;
+	if (errno == EACCES) {
+		G.trouble = EACCES;
 		wd = -2;
 	} else if (errno == ENOENT) {
 		G.missing_at = at;
 	}
  absent:
+	if (!is_missing() && errno != EACCES && errno != ELOOP) {
+		/* nothing will say when that is over */
+		G.trouble = errno;
+		wd = -2;
+	}
 	if (errno == EACCES) {
 		/* until somebody changes its mode */
 		inotify_add_watch(G.fd, ".", IN_ATTRIB | IN_MASK_ADD);
@@ -5058,7 +5070,10 @@ static void add_file(char *name)
 		begin();
 	}
 	st.st_mode = 0;
-	fstatat(AT_FDCWD, name, &st, recursive ? 0 : AT_SYMLINK_NOFOLLOW);
+	if (fstatat(AT_FDCWD, name, &st, recursive ? 0 : AT_SYMLINK_NOFOLLOW) != 0 && !is_missing()) {
+		say_unwatchable(name);
+		exit(EXIT_FAILURE);
+	}
 	dir = S_ISDIR(st.st_mode);
 	if (iw_has(IW_NO_DEREFERENCE) && (!dir || !recursive)) {
 		mask |= IN_DONT_FOLLOW;
@@ -5094,6 +5109,9 @@ static void inotifywait_start(char **argv)
 		}
 		while ((n = read(fd, list_room(1), NAMES_SIZE - G.iw.lists)) > 0) {
 			G.iw.lists += n;
+		}
+		if (n < 0) {
+			say_and_die("Couldn't read %: %", from);
 		}
 		*list_room(1) = '\0';
 		end = G.names + G.iw.lists++;
