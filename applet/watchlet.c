@@ -636,7 +636,7 @@ struct pending {
 	uint16_t name;          /* where in path SUBFILE is; 0: none */
 	uint16_t from;          /* ... FROM */
 	uint16_t state;
-	char path[2];           /* of the entry; and FROM */
+	char path[];            /* of the entry; and FROM */
 };
 
 /* pending.state */
@@ -710,11 +710,11 @@ struct globals {
 	unsigned rules_used;    /* lines that are rules */
 	const char *rules_file; /* of -f */
 	unsigned globs_used;
-	IF_WATCHLET_INOTIFYWAIT(struct inotifywait iw;)
 	int home;               /* descriptor of the working directory */
 	int signal_fd;
 	int timeout_ms;         /* of -t */
 	const char *pidfile;    /* of -P */
+	IF_WATCHLET_INOTIFYWAIT(struct inotifywait iw;)
 	int pid_fd;             /* ... open, locked; 0: not yet */
 	/* hardly used */
 	pid_t pid;              /* the process that has pidfile */
@@ -5058,7 +5058,7 @@ static void add_file(char *name)
 	unsigned recursive = iw_has(IW_RECURSIVE);
 	size_t len = strlen(name);
 	struct stat st;
-	int dir, wd;
+	int dir, wd = 0;
 
 	if (*name == '@' && name[len - 1] == '/') {
 		name[len - 1] = '\0';
@@ -5071,14 +5071,15 @@ static void add_file(char *name)
 	}
 	st.st_mode = 0;
 	if (fstatat(AT_FDCWD, name, &st, recursive ? 0 : AT_SYMLINK_NOFOLLOW) != 0 && !is_missing()) {
-		say_unwatchable(name);
-		exit(EXIT_FAILURE);
+		wd = -1;
 	}
 	dir = S_ISDIR(st.st_mode);
 	if (iw_has(IW_NO_DEREFERENCE) && (!dir || !recursive)) {
 		mask |= IN_DONT_FOLLOW;
 	}
-	wd = inotify_add_watch(G.fd, name, mask);
+	if (wd == 0) {
+		wd = inotify_add_watch(G.fd, name, mask);
+	}
 	if (wd < 0) {
 		say_unwatchable(name);
 		exit(EXIT_FAILURE);
@@ -5104,14 +5105,15 @@ static void inotifywait_start(char **argv)
 		logmode = LOGMODE_SYSLOG;
 	}
 	if (from) {
-		if (NOT_LONE_DASH(from) && (fd = open(from, O_RDONLY | O_CLOEXEC)) < 0) {
-			say_and_die("Couldn't open %: %", from);
+		if (NOT_LONE_DASH(from)) {
+			fd = open(from, O_RDONLY | O_CLOEXEC);
 		}
-		while ((n = read(fd, list_room(1), NAMES_SIZE - G.iw.lists)) > 0) {
+		n = fd;
+		while (fd >= 0 && (n = read(fd, list_room(1), NAMES_SIZE - G.iw.lists)) > 0) {
 			G.iw.lists += n;
 		}
 		if (n < 0) {
-			say_and_die("Couldn't read %: %", from);
+			say_and_die("Couldn't open %: %", from);
 		}
 		*list_room(1) = '\0';
 		end = G.names + G.iw.lists++;
