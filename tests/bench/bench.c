@@ -3,7 +3,8 @@
  *
  *   bench tree DIR DIRS FILES           make a tree, the same each time
  *   bench startup COMMAND...            until it sleeps:
- *                                       CPU in us, RSS and private in KiB
+ *                                       CPU in us; RSS, private and, of that,
+ *                                       written (not of its file) in KiB
  *   bench resident DIR COMMAND...       the same; {} is DIR
  *   bench growth HOW SHAPE DIR DIRS COMMAND...
  *                                       {} is the tree; CPU in ns for each
@@ -271,15 +272,16 @@ static void end(void)
 
 static void startup(char **command, const char *base)
 {
+	long dirty;
+
 	start(command, base);
 	settle();
-	printf("%lu %ld %ld\n",
+	dirty = proc_field(watcher.pid, "smaps_rollup", "Private_Dirty:");
+	printf("%lu %ld %ld %ld\n",
 			(unsigned long)(proc_cpu_ns(watcher.pid) / 1000),
 			proc_field(watcher.pid, "smaps_rollup", "Rss:"),
-			proc_field(watcher.pid, "smaps_rollup",
-				"Private_Clean:")
-			+ proc_field(watcher.pid, "smaps_rollup",
-				"Private_Dirty:"));
+			dirty + proc_field(watcher.pid, "smaps_rollup",
+				"Private_Clean:"), dirty);
 	end();
 }
 
