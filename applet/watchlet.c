@@ -1150,6 +1150,9 @@ static char *entry_path(char *buf, unsigned w, const char *name)
 
 /* ===== Globs ===== */
 
+/* Is there any -x or -I? Asked for each event, before all else of them. */
+#define HAS_GLOBS (ENABLE_FEATURE_WATCHLET_GLOBS && G.globs_used != 0)
+
 /* Does s match glob: * ? [a-z] [!a-z], bytes. * takes a slash, too. */
 static int glob_match(const char *glob, const char *s)
 {
@@ -1241,7 +1244,7 @@ static int globs_match(char kind, unsigned w, const char *name)
 
 static int excluded(unsigned w, const char *name)
 {
-	return ENABLE_FEATURE_WATCHLET_GLOBS && G.globs_used != 0 && globs_match('x', w, name) > 0;
+	return HAS_GLOBS && globs_match('x', w, name) > 0;
 }
 
 /* ===== Sinks =====
@@ -2105,8 +2108,7 @@ static void tell(unsigned w, uint32_t mask, const char *name, const char *from)
 	if (!(mask & MASK_LETTERS) || (ENABLE_FEATURE_WATCHLET_TREE && root == 0)) {
 		return; /* not asked for; or it has gone into limbo */
 	}
-	if (ENABLE_FEATURE_WATCHLET_GLOBS
-	 && G.globs_used != 0
+	if (HAS_GLOBS
 	 && name
 	 && globs_match('I', w, name) == 0
 	 /* what is below a directory moves with it */
@@ -3523,7 +3525,7 @@ static void get_place(struct place *p, unsigned w, const char *name, uint32_t ma
 		}
 		p->kid = kid;
 	}
-	if (ENABLE_FEATURE_WATCHLET_GLOBS && G.globs_used != 0 && !(mask & IN_ISDIR) && globs_match('I', w, name) == 0) {
+	if (HAS_GLOBS && !(mask & IN_ISDIR) && globs_match('I', w, name) == 0) {
 		return;
 	}
 	p->news = 1;
