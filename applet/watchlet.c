@@ -751,7 +751,8 @@ struct globals {
 	char path[PATH_MAX + NAME_MAX + 2];
 	char entry[PATH_MAX + NAME_MAX + 2];
 	char from[PATH_MAX + NAME_MAX + 2];
-	char file[PATH_MAX];    /* FILE of a record that has settled */
+	/* FILE of a record that has settled; of an x it may be that of an entry */
+	char file[PATH_MAX + NAME_MAX + 2];
 	char out[2 * LINE_MAX_BYTES];
 	char events[EVENT_BUF] __attribute__((aligned(8)));
 	char dents[ENABLE_FEATURE_WATCHLET_TREE ? DENTS_BUF : 1] __attribute__((aligned(8)));
@@ -1981,6 +1982,7 @@ static void pend(unsigned root, uint32_t mask, const char *file, const char *nam
 	struct rule *rule = rule_of(root);
 	uint32_t due = G.now + rule->settle_ms;
 	uint32_t limit = G.now + 10 * rule->settle_ms;
+	unsigned file_len = strlen(file); /* first: it may be in G.entry */
 	char *path = full_path(file, name);
 	unsigned len = strlen(path) + 1;
 	unsigned from_len = from ? strlen(from) + 1 : 0;
@@ -2039,7 +2041,7 @@ static void pend(unsigned root, uint32_t mask, const char *file, const char *nam
 	p->hash = name_hash(root, path);
 	p->root = root;
 	p->size = size;
-	p->file_len = strlen(file);
+	p->file_len = file_len;
 	p->name = name ? len - 1 - strlen(name) : 0;
 	p->from = from ? len : 0;
 	p->state = state;
