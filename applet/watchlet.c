@@ -1524,6 +1524,9 @@ static void run_prog(char **args)
 	char **prog = args + ROOM_FOR_SHELL;
 	pid_t pid;
 
+	if (ENABLE_FEATURE_WATCHLET_RULES) {
+		G.child = -1; /* see reload_failed() */
+	}
 	pid = xvfork();
 	if (pid == 0) {
 		if (SIGNAL_FD) {
@@ -1855,6 +1858,7 @@ static void start_batch(struct rule *rule)
 	if (!rule->prog) {
 		return;
 	}
+	G.child = -1; /* see reload_failed() */
 	if (pipe2(fds, O_CLOEXEC) != 0) {
 		bb_simple_perror_msg_and_die("pipe");
 	}
@@ -5358,9 +5362,13 @@ static unsigned half_of(unsigned rule)
 	return rule > MAX_RULES;
 }
 
-/* die_func while RULES is read again */
+/* die_func while RULES is read again. That PROG can't be started, for an x, isn't
+ * the fault of the file, and its records would be lost: that is the end. */
 static void reload_failed(void)
 {
+	if (G.child < 0) {
+		end(EXIT_FAILURE);
+	}
 	longjmp(G.reload_failed, 1);
 }
 
