@@ -1862,7 +1862,7 @@ static void start_batch(struct rule *rule)
 	if (pipe2(fds, O_CLOEXEC) != 0) {
 		bb_simple_perror_msg_and_die("pipe");
 	}
-	fcntl(fds[1], F_SETFL, O_NONBLOCK);
+	ndelay_on(fds[1]);
 	put_prog(args + ROOM_FOR_SHELL, rule)[1] = NULL;
 	G.child_stdin = fds[0];
 	run_prog(args);

@@ -5,6 +5,7 @@
  * Licensed under 0BSD, see file LICENSE in the watchlet source tree.
  */
 #include "libbb.h"
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include "usage.h"
 
@@ -232,18 +233,26 @@ void bb_show_usage(void)
 	usage(STDERR_FILENO, EXIT_FAILURE);
 }
 
-static int sys_open(const char *name, int flags)
+int small_openat(int fd, const char *name, int flags, mode_t mode)
 {
-	return syscall(SYS_openat, AT_FDCWD, name, flags);
+	return syscall(SYS_openat, fd, name, flags, mode);
+}
+
+/* fcntl() is 400 bytes in musl. */
+int ndelay_on(int fd)
+{
+	int on = 1;
+
+	return ioctl(fd, FIONBIO, &on);
 }
 
 void bb_sanitize_stdio(void)
 {
-	int fd = sys_open("/dev/null", O_RDWR);
+	int fd = open("/dev/null", O_RDWR);
 
 	if (fd < 0) {
 		/* in an initramfs it may not be there yet */
-		fd = sys_open("/", O_RDONLY);
+		fd = open("/", O_RDONLY);
 	}
 	while ((unsigned)fd < 2) {
 		fd = dup(fd);
@@ -255,7 +264,7 @@ void bb_sanitize_stdio(void)
 
 ssize_t open_read_close(const char *filename, void *buf, size_t maxsz)
 {
-	int fd = sys_open(filename, O_RDONLY);
+	int fd = open(filename, O_RDONLY);
 	ssize_t n;
 
 	if (fd < 0) {
@@ -323,6 +332,14 @@ char *small_strchr(const char *s, int c)
 	return (char *)s;
 }
 
+char *small_strchrnul(const char *s, int c)
+{
+	while (*s && *s != (char)c) {
+		s++;
+	}
+	return (char *)s;
+}
+
 char *small_strrchr(const char *s, int c)
 {
 	const char *last = NULL;
@@ -333,6 +350,21 @@ char *small_strrchr(const char *s, int c)
 		}
 	} while (*s++);
 	return (char *)last;
+}
+
+/* Returns the end of what was copied. */
+char *small_stpcpy(char *dst, const char *src)
+{
+	while ((*dst = *src++) != '\0') {
+		dst++;
+	}
+	return dst;
+}
+
+char *small_strcpy(char *dst, const char *src)
+{
+	small_stpcpy(dst, src);
+	return dst;
 }
 
 /* execvp() is 1.1 KiB in musl, with what it calls. A name without slash is
@@ -389,12 +421,27 @@ int wait4pid(pid_t pid)
 	return WEXITSTATUS(status);
 }
 
+/* clock_gettime() is 1 KiB in musl, to do without a system call. Where longs have
+ * 32 bits, kernels before 5.1 have the other call only, and some later ones the first. */
 unsigned long long monotonic_ms(void)
 {
+#ifdef SYS_clock_gettime64
+	int64_t ts[2];
+
+	if (syscall(SYS_clock_gettime64, CLOCK_MONOTONIC, ts) != 0) {
+		long old[2] = { 0, 0 };
+
+		syscall(SYS_clock_gettime32, CLOCK_MONOTONIC, old);
+		ts[0] = old[0];
+		ts[1] = old[1];
+	}
+	return ts[0] * 1000ULL + (unsigned)ts[1] / 1000000;
+#else
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+#endif
 }
 
 int main(int argc, char **argv)
