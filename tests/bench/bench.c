@@ -45,6 +45,7 @@ enum {
 	BATCH = 500,            /* directories between two looks at the watcher */
 	DEADLINE_MS = 120000,
 	QUIET_MS = 200,
+	TIMED_MS = 3000,        /* fswatch looks once a second */
 };
 
 static void fail(const char *what)
@@ -250,7 +251,9 @@ static void settle(void)
 		idle = proc_idle(&watcher);
 		if ((idle == PROC_IDLE && poll(&p, 1, 0) == 0)
 				|| (idle == PROC_ASLEEP
-					&& now_ms() - last > QUIET_MS)) {
+					&& now_ms() - last > QUIET_MS)
+				|| (idle == PROC_TIMED
+					&& now_ms() - last > TIMED_MS)) {
 			return;
 		}
 		if (now_ms() > end) {

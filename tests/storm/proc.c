@@ -162,9 +162,6 @@ int proc_idle(struct proc *p)
 	}
 	waiting = read_proc(p->pid, "syscall", line, sizeof(line))
 		? waits_for_ever(p->pid, line) : -1;
-	if (waiting == 0) {
-		return PROC_BUSY;
-	}
 	for (i = 0; i < p->nqueues; i++) {
 		int queued = 0;
 
@@ -172,13 +169,15 @@ int proc_idle(struct proc *p)
 			return PROC_BUSY;
 		}
 	}
-	if (waiting < 0 || p->nqueues == 0 || before[0] == '\0') {
+	if (waiting <= 0 || p->nqueues == 0 || before[0] == '\0') {
 		if (!read_proc(p->pid, "stat", line, sizeof(line))) {
 			return PROC_BUSY;
 		}
 		state = strrchr(line, ')');
-		return state != NULL && state[2] == 'S' ? PROC_ASLEEP
-			: PROC_BUSY;
+		if (state == NULL || state[2] != 'S') {
+			return PROC_BUSY;
+		}
+		return waiting == 0 ? PROC_TIMED : PROC_ASLEEP;
 	}
 	/* It did not run since the first look: all this was true at once. */
 	if (!read_proc(p->pid, "schedstat", after, sizeof(after))

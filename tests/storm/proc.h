@@ -11,7 +11,7 @@ struct proc {
 	int nqueues;
 };
 
-enum { PROC_BUSY, PROC_ASLEEP, PROC_IDLE };
+enum { PROC_BUSY, PROC_TIMED, PROC_ASLEEP, PROC_IDLE };
 
 /* Finds the inotify descriptors; again whenever none was found before. */
 void proc_attach(struct proc *p, pid_t pid);
@@ -21,6 +21,8 @@ void proc_detach(struct proc *p);
  * PROC_IDLE: its queue is empty and it sleeps, without a time limit, in a
  * call that waits for descriptors; so it will do nothing more by itself.
  * PROC_ASLEEP: it sleeps, but the machine does not let us see in what.
+ * PROC_TIMED: its queue is empty and it sleeps, but not for ever in such a call:
+ * fswatch looks once a second.
  */
 int proc_idle(struct proc *p);
 
