@@ -923,7 +923,9 @@ static void detach_child(char **argv UNUSED_PARAM)
 		return;
 	}
 	while ((n = read(fds[0], &c, 1)) < 0) {
-		continue; /* interrupted */
+		if (errno != EINTR) {
+			bb_simple_perror_msg_and_die("-d");
+		}
 	}
 	if (n == 0) {
 		exit(wait4pid(pid));
@@ -955,26 +957,31 @@ static void ready(void)
 	if (G.opts & OPT_d) {
 		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+		if (null < 0
+		 || dup2(null, STDIN_FILENO) < 0
+		 || (!G.prints && dup2(null, STDOUT_FILENO) < 0)
+		 || ((G.opts & OPT_S) && dup2(null, STDERR_FILENO) < 0)
+		) {
+			/* they stay what they are */
+			bb_simple_perror_msg("/dev/null");
+		}
 		setsid();
-		dup2(null, STDIN_FILENO);
-		if (!G.prints) {
-			dup2(null, STDOUT_FILENO);
-		}
-		if (G.opts & OPT_S) {
-			dup2(null, STDERR_FILENO);
-		}
 		close(null);
 	}
 	logmode = G.opts & OPT_S ? LOGMODE_SYSLOG : LOGMODE_STDIO;
 	if (G.opts & OPT_d) {
 		if (write(G.parent_fd, "", 1) != 1) {
-			/* the parent was ended meanwhile */
+			if (errno != EPIPE) { /* the parent was ended meanwhile */
+				bb_simple_perror_msg("-d");
+			}
 			end(EXIT_FAILURE);
 		}
 		close(G.parent_fd);
 	}
 	if (G.opts & OPT_n) {
-		write(G.ready_fd, "\n", 1);
+		if (write(G.ready_fd, "\n", 1) < 0) {
+			bb_simple_perror_msg("-n");
+		}
 		close(G.ready_fd);
 	}
 }
@@ -1532,11 +1539,11 @@ static void run_prog(char **args)
 		if (SIGNAL_FD) {
 			sigprocmask_allsigs(SIG_UNBLOCK);
 		}
-		if (ENABLE_FEATURE_WATCHLET_SETTLE && G.child_stdin) {
-			dup2(G.child_stdin, STDIN_FILENO);
-		}
-		if (ENABLE_FEATURE_WATCHLET_TREE && G.away) {
-			fchdir(G.home);
+		/* not with another stdin or in another directory */
+		if ((ENABLE_FEATURE_WATCHLET_SETTLE && G.child_stdin && dup2(G.child_stdin, STDIN_FILENO) < 0)
+		 || (ENABLE_FEATURE_WATCHLET_TREE && G.away && fchdir(G.home) != 0)
+		) {
+			goto failed;
 		}
 		BB_EXECVP(prog[0], prog);
 		if (errno == ENOEXEC) {
@@ -1547,6 +1554,7 @@ static void run_prog(char **args)
 			args[2] = (char *)". \"$0\"";
 			BB_EXECVP(args[0], args);
 		}
+ failed:
 		if (!(G.opts & OPT_q)) {
 			bb_simple_perror_msg(prog[0]);
 		}
@@ -2635,7 +2643,9 @@ static void leave(void)
 		G.iw.walk_end = stream_end();
 	}
 	if (G.away) {
-		fchdir(G.home);
+		if (fchdir(G.home) != 0) {
+			bb_simple_perror_msg_and_die("working directory");
+		}
 		G.away = 0;
 	}
 }
@@ -5470,6 +5480,13 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 		G.hash_mask = HASH_START - 1;
 		G.chain_limit = CHAIN;
 		G.home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (G.home < 0 && errno == EACCES) {
+			/* one that we have no right to: there is no way back to it */
+			G.home = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		}
+		if (G.home < 0) {
+			bb_simple_perror_msg_and_die("working directory");
+		}
 	}
 	if (ENABLE_FEATURE_WATCHLET_SETTLE) {
 		G.now = monotonic_ms();
