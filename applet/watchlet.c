@@ -699,6 +699,7 @@ struct globals {
 	/* PROG, and what settles */
 	smallint child_counts;  /* the run is a report, not only '.' */
 	smallint reload;        /* SIGHUP has come */
+	smallint took_signal;   /* since the loop slept */
 	pid_t child;            /* PROG while it runs; 0: it doesn't */
 	int child_stdin;        /* what it gets as stdin; 0: ours */
 	int feed;               /* descriptor + 1 for the records of a batch; 0: none */
@@ -1321,6 +1322,7 @@ static void take_signal(void)
 	if (read(G.signal_fd, &info, sizeof(info)) <= 0) {
 		return;
 	}
+	G.took_signal = 1;
 	if (ENABLE_FEATURE_WATCHLET_FIGURES && info.ssi_signo == SIGUSR1) {
 		print_figures();
 	}
@@ -4118,7 +4120,13 @@ static void loop(void)
 				ms = left;
 			}
 		}
+		if (SIGNAL_FD && G.took_signal) {
+			ms = 0; /* in a write, or by reload(): PROG may have ended */
+		}
 		got = sleep_for(G.fd, POLLIN, ms);
+		if (SIGNAL_FD) {
+			G.took_signal = 0;
+		}
 		if (ENABLE_FEATURE_WATCHLET_TREE) {
 			G.was_quiet = (got == 0 && ms > 0);
 		}
