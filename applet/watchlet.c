@@ -4086,11 +4086,12 @@ static void loop(void)
 			if (G.todo != 0) {
 				ms = scan() ? 0 : LATE_MS;
 			}
-			if (G.scanning && G.scan_left == 0) {
-				scan_done();
-			}
 			if (G.limbo && G.todo == 0 && G.was_quiet) {
 				sweep_limbo();
+			}
+			/* behind that: it may free the last that was to be looked at */
+			if (G.scanning && G.scan_left == 0) {
+				scan_done();
 			}
 			if (G.limbo && ms < 0) {
 				ms = LATE_MS;

@@ -10,6 +10,7 @@
 #define FUZZ_APPLET_H
 
 #include <setjmp.h>
+#include <stdio.h>
 
 /* Where an exit() of the applet goes, and its status */
 static jmp_buf fuzz_home;
@@ -54,6 +55,7 @@ static inline void fuzz_fresh(void)
 
 #define CHECK(that) do { \
 	if (!(that)) { \
+		dprintf(STDERR_FILENO, "%s:%d: not true: %s\n", __FILE__, __LINE__, #that); \
 		__builtin_trap(); \
 	} \
 } while (0)

@@ -2,21 +2,33 @@
  * A kernel for the applet inside a fuzzer. The calls of the applet come here. What
  * they answer is taken from the input, a byte at a time (fails(), some_inode() …),
  * and all goes well when that has ended. A read() of events takes what follows as
- * events.
+ * events. The clock goes on only while the applet sleeps.
  * With by_name, instead, what exists, and as which inode, is a matter of the name:
  * for harnesses whose input is text.
+ *
+ * What no answer may bring about is looked for wherever the applet calls: see
+ * check_table(), check_pending(), check_sleep(), check_line(). What was not read of
+ * events and of directories is poisoned for ASan.
  */
 #ifndef FUZZ_WORLD_H
 #define FUZZ_WORLD_H
 
 #include "libbb.h"
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/statfs.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+
+#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
+# include <sanitizer/asan_interface.h>
+#else
+# define ASAN_POISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+# define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#endif
 
 enum {
 	INODES = 6,
@@ -26,6 +38,9 @@ enum {
 	HOME_FD = FIRST_FD - 2,
 	TEXT_FD = FIRST_FD - 3,
 	SIGNALS_FD = FIRST_FD - 4,
+	PID_FD = FIRST_FD - 5,
+	LAST_FD = FIRST_FD - 9, /* of those that are no real ones */
+	LONG_NAME = 500,        /* more than NAME_MAX: FUSE has such */
 	CHILD = 0x7fff0000,     /* no real process */
 };
 
@@ -33,6 +48,7 @@ static const uint8_t *input, *input_end;
 static int fd_inode[FDS];       /* 0: not open */
 static int at_inode;            /* the working directory */
 static int inode_wd[INODES + 1];
+static int is_spare[INODES + 1];
 static int next_wd;
 static int calls_left;          /* until it is enough */
 static int listed[FDS];
@@ -40,18 +56,35 @@ static int listed[FDS];
 /* A name with n colons in it exists if bit n is set */
 static int by_name;
 static unsigned exist_bits;
-/* The file TEXT */
+/* The file TEXT; new_text() is called when it is opened */
 #define TEXT "RULES"
 static const uint8_t *text, *text_end;
+static void (*new_text)(void);
 /* What was said on stderr; how many bytes were written to stdout */
 static char said[64 * 1024];
 static size_t said_len, told_len;
-static int child_runs;
+/* PROG: does it run, and has it ended; the last that was written to its stdin */
+static int child_runs, child_ended;
+static int feed_fd;
+static char fed_last;
+static int signal_now;          /* what SIGNALS_FD has */
+static uint64_t clock_ms;
+static int fork_answer;         /* as what fork() returns: 0, CHILD or -1 */
+static char pidfile[PATH_MAX];  /* that was made */
+static int has_raw;             /* there were events that no kernel gives */
+/* The lines on stdout are records, with these letters in EVENTS */
+static int tells_records;
+static unsigned line_len_of[2]; /* of the one that is being written: stdout, feed */
+static uint32_t letters_asked;
+static int any_rules;           /* rules may be of any bytes */
 
 /* ends this input */
 static void enough(void) __attribute__((noreturn));
 
 static inline void check_table(void);
+static void check_sleep(int ms);
+static void check_line(int fd, const char *s, size_t size);
+static void check_prog(char *const *argv);
 
 /* Of size bytes at buf, that are written: are they inside one array of G? */
 static void check_bounds(const void *buf, size_t size);
@@ -130,6 +163,9 @@ static int inode_of(const char *name)
 		errno = ENAMETOOLONG;
 		return 0;
 	}
+	if (*name && (strcmp)(name, pidfile) == 0) {
+		return INODES;
+	}
 	if (!*name || !(exist_bits >> (colons & 7) & 1)) {
 		errno = ENOENT;
 		return 0;
@@ -145,11 +181,31 @@ static int fuzz_openat(int fd, const char *name, int flags, ...)
 		errno = EBADF;
 		return -1;
 	}
-	if (fd != AT_FDCWD) {
+	if (fd != AT_FDCWD && fd != HOME_FD) {
 		open_fd(fd);
 	}
-	if (by_name && (strcmp)(name, TEXT) == 0 && !(flags & (O_PATH | O_DIRECTORY))) {
+	if ((strcmp)(name, TEXT) == 0 && !(flags & (O_PATH | O_DIRECTORY))) {
+		if (fails()) {
+			return -1;
+		}
+		if (new_text) {
+			new_text();
+		}
 		return TEXT_FD;
+	}
+	if (fd == AT_FDCWD && name[0] == '.' && !name[1] && (flags & O_PATH)) {
+		return HOME_FD;
+	}
+	if ((strcmp)(name, "/dev/null") == 0 && (flags & O_ACCMODE) == O_RDWR) {
+		return new_fd(1);
+	}
+	if ((flags & (O_CREAT | O_ACCMODE)) == (O_CREAT | O_RDWR)) {
+		errno = ENOENT;
+		if (!*name || (strlen)(name) >= sizeof(pidfile) || fails()) {
+			return -1;
+		}
+		(strcpy)(pidfile, name);
+		return PID_FD;
 	}
 	inode = inode_of(name);
 	if (by_name && inode != 0 && !(flags & (O_PATH | O_DIRECTORY))) {
@@ -164,12 +220,21 @@ static int fuzz_close(int fd)
 	if (fd >= FIRST_FD) {
 		*open_fd(fd) = 0;
 	}
+	if (fd == feed_fd) {
+		/* PROG got whole lines, if it took them */
+		if (fed_last != '\n' && child_runs) {
+			__builtin_trap();
+		}
+		feed_fd = -1;
+	}
 	return 0;
 }
 
 static int fuzz_dup(int fd)
 {
-	return fails() ? -1 : new_fd(*open_fd(fd));
+	int inode = *open_fd(fd);
+
+	return fails() ? -1 : new_fd(inode);
 }
 
 static int fuzz_fchdir(int fd)
@@ -189,7 +254,6 @@ static int fuzz_add_watch(int fd, const char *path, uint32_t mask)
 {
 	int inode = at_inode;
 
-	(void)mask;
 	if (fd != QUEUE_FD) {
 		__builtin_trap();
 	}
@@ -203,6 +267,11 @@ static int fuzz_add_watch(int fd, const char *path, uint32_t mask)
 	}
 	if (inode_wd[inode] == 0) {
 		inode_wd[inode] = ++next_wd;
+	}
+	if (mask == (IN_ATTRIB | IN_MASK_ADD)) {
+		/* -F waits for a change of mode there: it has a step for that, if the
+		 * answers that made one fit to this */
+		is_spare[inode] = 1;
 	}
 	return inode_wd[inode];
 }
@@ -222,6 +291,18 @@ static int fuzz_rm_watch(int fd, int wd)
 	return -1;
 }
 
+/* The kernel says that it has forgotten this watch. */
+static void forget_wd(int wd)
+{
+	int i;
+
+	for (i = 1; i <= INODES; i++) {
+		if (inode_wd[i] == wd) {
+			inode_wd[i] = 0;
+		}
+	}
+}
+
 static int fuzz_stat(const char *name, struct stat *st)
 {
 	static const mode_t types[] = { S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO };
@@ -239,7 +320,7 @@ static int fuzz_stat(const char *name, struct stat *st)
 static int fuzz_fstat(int fd, struct stat *st)
 {
 	memset(st, 0, sizeof(*st));
-	st->st_ino = *open_fd(fd);
+	st->st_ino = fd == PID_FD ? INODES : *open_fd(fd);
 	st->st_mode = S_IFDIR;
 	return 0;
 }
@@ -247,7 +328,7 @@ static int fuzz_fstat(int fd, struct stat *st)
 static int fuzz_fstatat(int fd, const char *name, struct stat *st, int flags)
 {
 	(void)flags;
-	if (fd != AT_FDCWD) {
+	if (fd != AT_FDCWD && fd != HOME_FD) {
 		open_fd(fd);
 	}
 	return fuzz_stat(name, st);
@@ -298,14 +379,17 @@ static int fuzz_statfs(const char *name, struct statfs *fs)
 	return inode_of(name) == 0 ? -1 : 0;
 }
 
-/* A name of one or two letters, sometimes of any bytes, with a zero. Returns
- * its length. */
+/* A name of a letter, sometimes of any bytes, or long, with a zero; name has
+ * LONG_NAME bytes. Returns its length. */
 static unsigned some_name(char *name)
 {
 	unsigned c = next_byte(), n = 1, i;
 
-	if (c >= 0xf0) {
-		n = 1 + next_byte() % NAME_MAX;
+	if (c >= 0xf8) {
+		n = c == 0xff ? NAME_MAX + 1 + next_byte() % 200 : NAME_MAX - next_byte() % 4;
+		memset(name, 'a' + c % 5, n);
+	} else if (c >= 0xf0) {
+		n = 1 + next_byte() % 16;
 		for (i = 0; i < n; i++) {
 			name[i] = next_byte();
 			if (name[i] == '\0' || name[i] == '/') {
@@ -329,6 +413,7 @@ static long fuzz_getdents(int fd, char *buf, size_t size)
 	size_t at = 0;
 
 	open_fd(fd);
+	ASAN_UNPOISON_MEMORY_REGION(buf, size);
 	if (fails()) {
 		return -1;
 	}
@@ -337,7 +422,7 @@ static long fuzz_getdents(int fd, char *buf, size_t size)
 		return 0;
 	}
 	for (entries = next_byte() % 12; entries; entries--) {
-		char name[NAME_MAX + 1];
+		char name[LONG_NAME];
 		unsigned len = some_name(name);
 		unsigned short record = (19 + len + 1 + 7) & ~7;
 
@@ -350,7 +435,26 @@ static long fuzz_getdents(int fd, char *buf, size_t size)
 		memcpy(buf + at + 19, name, len + 1);
 		at += record;
 	}
+	ASAN_POISON_MEMORY_REGION(buf + at, size - at);
 	return at;
+}
+
+/* The clock: only the monotonic one is asked for. */
+static void fuzz_clock_gettime(int clock, void *ts)
+{
+	int64_t now[2];
+
+	if (clock != CLOCK_MONOTONIC) {
+		__builtin_trap();
+	}
+	now[0] = clock_ms / 1000;
+	now[1] = clock_ms % 1000 * 1000000;
+#ifdef SYS_clock_gettime64
+	memcpy(ts, now, sizeof(now));
+#else
+	((struct timespec *)ts)->tv_sec = now[0];
+	((struct timespec *)ts)->tv_nsec = now[1];
+#endif
 }
 
 static long fuzz_syscall(long number, ...)
@@ -369,8 +473,27 @@ static long fuzz_syscall(long number, ...)
 	if (number == SYS_getdents64) {
 		return fuzz_getdents(a, (char *)b, c);
 	}
+#ifdef SYS_clock_gettime64
+	if (number == SYS_clock_gettime64) {
+#else
 	if (number == SYS_clock_gettime) {
-		return clock_gettime(a, (struct timespec *)b);
+#endif
+		fuzz_clock_gettime(a, (void *)b);
+		return 0;
+	}
+	if (number == SYS_signalfd4) {
+		return fails() ? -1 : SIGNALS_FD;
+	}
+	if (number == SYS_rt_sigprocmask || number == SYS_rt_sigaction) {
+		return 0;
+	}
+#ifdef SYS_fork
+	if (number == SYS_fork) {
+#else
+	if (number == SYS_clone) {
+#endif
+		errno = EAGAIN;
+		return fork_answer;
 	}
 #ifdef SYS_openat2
 	if (number == SYS_openat2) {
@@ -381,41 +504,94 @@ static long fuzz_syscall(long number, ...)
 	return -1;
 }
 
+/* What the user gave with -n is open if it is odd. */
 static int fuzz_ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
 
-	(void)fd;
 	if (request == FIONREAD) {
 		va_start(ap, request);
 		*va_arg(ap, int *) = (next_byte() & 3) * 16;
 		va_end(ap);
+	} else if (fd >= LAST_FD ? fd < FIRST_FD || fd >= FIRST_FD + FDS || !fd_inode[fd - FIRST_FD] : !(fd & 1)) {
+		errno = EBADF;
+		return -1;
 	}
 	return 0;
 }
 
 static int fuzz_poll(struct pollfd *pfd, nfds_t n, int ms)
 {
+	int queue = (pfd[0].fd == QUEUE_FD);
+	unsigned c, any = 0;
 	nfds_t i;
 
 	for (i = 0; i < n; i++) {
 		pfd[i].revents = 0;
 	}
-	if (child_runs && n > 2) {
-		pfd[2].revents = POLLIN; /* it has ended */
-		return 1;
-	}
-	if (--calls_left < 0 || (input == input_end && pfd[0].events == POLLIN)) {
+	if (--calls_left < 0) {
 		enough();
 	}
-	if (pfd[0].events == POLLIN) {
+	if (queue) {
 		check_table();
+		check_sleep(ms);
+		if (input == input_end) {
+			enough();
+		}
+	} else if (ms < 0 && pfd[0].fd < 0 && !child_runs) {
+		__builtin_trap(); /* it would sleep for ever */
 	}
-	if (ms >= 0 && next_byte() & 1) {
-		return 0;
+	c = next_byte();
+	if (pfd[0].fd >= 0 && !(c & 1)) {
+		pfd[0].revents = pfd[0].events;
+		any++;
 	}
-	pfd[0].revents = pfd[0].events;
-	return 1;
+	if (pfd[1].fd >= 0 && c == 0xef) {
+		pfd[1].revents = POLLERR;
+		any++;
+	}
+	if (n > 2) {
+		if (child_runs && ((c & 2) || (pfd[0].fd < 0 && input == input_end))) {
+			child_ended = 1;
+			signal_now = SIGCHLD;
+		} else if (c >= 0xf0) {
+			static const unsigned char signals[] = { SIGHUP, SIGUSR1, SIGCHLD, SIGHUP };
+
+			signal_now = c == 0xf9 ? SIGPIPE : signals[c & 3];
+			if (signal_now == SIGHUP && !new_text) {
+				signal_now = 0; /* without -f that ends it */
+			}
+		}
+		if (signal_now) {
+			pfd[2].revents = POLLIN;
+			any++;
+		}
+		if (pfd[3].fd >= 0 && (c & 4)) {
+			open_fd(pfd[3].fd);
+			pfd[3].revents = c & 8 ? POLLOUT : POLLERR;
+			any++;
+		}
+		if (pfd[4].fd >= 0 && (c & 0x1c) == 0x18) {
+			pfd[4].revents = POLLPRI | POLLERR;
+			any++;
+		}
+	}
+	if (!any && ms < 0) {
+		if (pfd[0].fd >= 0) {
+			pfd[0].revents = pfd[0].events;
+		} else {
+			child_ended = 1;
+			signal_now = SIGCHLD;
+			pfd[2].revents = POLLIN;
+		}
+		any = 1;
+	}
+	if (!any) {
+		clock_ms += ms;
+	} else if (pfd[0].events != POLLOUT) {
+		clock_ms += (c >> 4) * (ms < 0 ? 50 : ms) / 16;
+	}
+	return any;
 }
 
 /* Events: mostly whole ones of wds that may exist, sometimes just bytes */
@@ -434,37 +610,62 @@ static ssize_t fuzz_read(int fd, void *buf, size_t size)
 		enough();
 	}
 	if (fd == SIGNALS_FD) {
+		if (!signal_now) {
+			__builtin_trap(); /* it is read only when there is one */
+		}
 		memset(buf, 0, size);
-		((struct signalfd_siginfo *)buf)->ssi_signo = SIGCHLD;
+		((struct signalfd_siginfo *)buf)->ssi_signo = signal_now;
+		signal_now = 0;
 		return size;
 	}
+	if (fd >= FIRST_FD) {
+		/* the parent of -d */
+		open_fd(fd);
+		return fork_answer > CHILD;
+	}
 	if (fd == TEXT_FD || fd == STDIN_FILENO) {
+		if (fails()) {
+			return -1;
+		}
 		n = text_end - text;
 		n = n < size ? n : size;
 		memcpy(buf, text, n);
 		text += n;
 		return n;
 	}
+	if (fd != QUEUE_FD) {
+		__builtin_trap();
+	}
+	ASAN_UNPOISON_MEMORY_REGION(buf, size);
 	n = next_byte();
 	if (n >= 0xf8) {
+		has_raw = 1;
 		for (n = next_byte(); n && at < size; n--) {
 			((char *)buf)[at++] = next_byte();
 		}
+		ASAN_POISON_MEMORY_REGION((char *)buf + at, size - at);
 		return at;
 	}
 	for (n %= 8; n; n--) {
 		struct inotify_event ev;
-		char name[NAME_MAX + 1 + 16];
+		char name[LONG_NAME + 16];
+		unsigned c;
 
 		memset(name, 0, sizeof(name));
 		ev.wd = next_byte() % (next_wd + 2);
-		ev.mask = masks[next_byte() & 15];
+		c = next_byte();
+		ev.mask = masks[c & 15];
 		ev.cookie = next_byte() & 3;
 		ev.len = 0;
 		if (ev.mask & (IN_Q_OVERFLOW)) {
 			ev.wd = -1;
 		} else if (!(ev.mask & (IN_MOVE_SELF | IN_DELETE_SELF | IN_IGNORED | IN_UNMOUNT))) {
-			ev.len = (some_name(name) + 1 + 15) & ~15;
+			/* PATH itself has none, and what should have one may lack it */
+			ev.len = c >= 0xe0 ? 0 : (some_name(name) + 1 + 15) & ~15;
+		}
+		if (ev.mask & IN_IGNORED) {
+			forget_wd(ev.wd);
+			has_raw |= (ev.wd > next_wd);
 		}
 		if (at + sizeof(ev) + ev.len > size) {
 			break;
@@ -473,6 +674,7 @@ static ssize_t fuzz_read(int fd, void *buf, size_t size)
 		memcpy((char *)buf + at + sizeof(ev), name, ev.len);
 		at += sizeof(ev) + ev.len;
 	}
+	ASAN_POISON_MEMORY_REGION((char *)buf + at, size - at);
 	if (at == 0) {
 		errno = EAGAIN;
 		return -1;
@@ -480,36 +682,120 @@ static ssize_t fuzz_read(int fd, void *buf, size_t size)
 	return at;
 }
 
+/* A write of size bytes that doesn't take them all: to less, or to none. */
+static ssize_t part_of(size_t size)
+{
+	unsigned c = next_byte();
+
+	if (c < 0xf0) {
+		return size;
+	}
+	errno = c == 0xff ? ENOSPC : c == 0xfe ? EPIPE : EAGAIN;
+	return c >= 0xfc ? -1 : (ssize_t)(size / (c - 0xee));
+}
+
 static ssize_t fuzz_write(int fd, const void *buf, size_t size)
 {
 	check_bounds(buf, size);
-	if (fd == STDOUT_FILENO) {
-		told_len += size;
-	} else if (fd == STDERR_FILENO && said_len + size < sizeof(said)) {
+	if (fd == STDOUT_FILENO || fd == feed_fd) {
+		ssize_t n;
+
+		if (fd == feed_fd) {
+			open_fd(fd);
+		} else if (tells_records && size > PIPE_BUF && memchr(buf, '\n', size - 1)) {
+			__builtin_trap(); /* only one line may be so long */
+		}
+		if (size == 0) {
+			__builtin_trap();
+		}
+		n = part_of(size);
+		if (n > 0) {
+			if (tells_records) {
+				check_line(fd, buf, n);
+			}
+			if (fd == feed_fd) {
+				fed_last = ((const char *)buf)[n - 1];
+			} else {
+				told_len += n;
+			}
+		} else if (n < 0 && errno != EAGAIN) {
+			fed_last = '\n'; /* it gets no more */
+		}
+		return n;
+	}
+	if (fd == STDERR_FILENO && said_len + size < sizeof(said)) {
 		memcpy(said + said_len, buf, size);
 		said_len += size;
 	}
 	return size;
 }
 
-/* No PROG is run: it ends at once, well. */
-static pid_t fuzz_vfork(void)
+/* PROG is started, as far as what it would get can be looked at, and runs until
+ * poll() says that it has ended. */
+static jmp_buf fuzz_parent;
+
+static int in_child, parent_inode;
+
+static int fuzz_started(int again)
 {
+	if (again) {
+		in_child = 0;
+		at_inode = parent_inode;
+		child_runs = 1;
+		child_ended = 0;
+		fed_last = '\n';
+		return CHILD;
+	}
+	if (child_runs) {
+		__builtin_trap(); /* one at a time */
+	}
 	if (fails()) {
 		return -1;
 	}
-	child_runs = 1;
-	return CHILD;
+	in_child = 1;
+	parent_inode = at_inode;
+	return 0;
+}
+
+static void fuzz__exit(int status) __attribute__((noreturn));
+static void fuzz__exit(int status)
+{
+	if (in_child) {
+		longjmp(fuzz_parent, 1);
+	}
+	exit(status);
+}
+
+static int fuzz_execve(const char *file, char *const *argv, char *const *env)
+{
+	(void)file;
+	(void)env;
+	if (!in_child || at_inode != 0) {
+		__builtin_trap(); /* PROG starts where the applet did */
+	}
+	if (next_byte() == 0xff) {
+		errno = ENOEXEC;
+		return -1;
+	}
+	check_prog(argv);
+	longjmp(fuzz_parent, 1);
 }
 
 static pid_t fuzz_waitpid(pid_t pid, int *status, int options)
 {
-	(void)options;
+	if (!(options & WNOHANG)) {
+		*status = 0;
+		return fails() ? -1 : pid; /* that of -d */
+	}
 	if (pid != CHILD || !child_runs) {
 		__builtin_trap();
 	}
-	child_runs = 0;
-	*status = 0;
+	if (!child_ended) {
+		return 0;
+	}
+	child_runs = child_ended = 0;
+	*status = next_byte();
+	*status = *status < 0xc0 ? 0 : *status < 0xe0 ? (*status & 7) << 8 : *status & 15;
 	return CHILD;
 }
 
@@ -520,14 +806,28 @@ static int fuzz_kill(pid_t pid, int sig)
 	enough();
 }
 
+static int fuzz_dup2(int old, int new)
+{
+	if (old >= FIRST_FD) {
+		open_fd(old);
+	}
+	return new;
+}
+
 static int fuzz_pipe2(int *fds, int flags)
 {
-	(void)flags;
 	if (fails()) {
 		return -1;
 	}
 	fds[0] = new_fd(1);
 	fds[1] = new_fd(1);
+	if (fds[1] < 0) {
+		__builtin_trap(); /* so many are never open */
+	}
+	if (flags) {
+		feed_fd = fds[1];
+		line_len_of[1] = 0;
+	}
 	return 0;
 }
 
@@ -547,6 +847,38 @@ static int fuzz_socket(int domain, int type, int protocol)
 	return new_fd(1);
 }
 
+static int fuzz_inotify_init1(int flags)
+{
+	if (flags != (IN_NONBLOCK | IN_CLOEXEC)) {
+		__builtin_trap();
+	}
+	return fails() ? -1 : QUEUE_FD;
+}
+
+static int fuzz_flock(int fd, int how)
+{
+	(void)how;
+	if (fd != PID_FD) {
+		__builtin_trap();
+	}
+	return fails() ? -1 : 0;
+}
+
+static int fuzz_ftruncate(int fd, off_t size)
+{
+	return fd == PID_FD && size == 0 ? 0 : -1;
+}
+
+static int fuzz_unlinkat(int fd, const char *name, int flags)
+{
+	(void)flags;
+	if (fd != HOME_FD || (strcmp)(name, pidfile) != 0) {
+		__builtin_trap(); /* no file but that may be removed */
+	}
+	pidfile[0] = '\0';
+	return 0;
+}
+
 #define openat fuzz_openat
 #define open(name, ...) fuzz_openat(AT_FDCWD, name, __VA_ARGS__)
 #define close fuzz_close
@@ -561,7 +893,16 @@ static int fuzz_socket(int domain, int type, int protocol)
 #define chdir fuzz_chdir
 #define access fuzz_access
 #define statfs(name, fs) fuzz_statfs(name, fs)
-#define vfork fuzz_vfork
+#define vfork() fuzz_started(setjmp(fuzz_parent))
+#define execve fuzz_execve
+#define _exit(status) fuzz__exit(status)
+#define dup2 fuzz_dup2
+#define flock fuzz_flock
+#define ftruncate fuzz_ftruncate
+#define unlinkat fuzz_unlinkat
+#define setsid() ((pid_t)0)
+#define inotify_init1 fuzz_inotify_init1
+#define xmmap_anon(size) fuzz_mmap(size)
 #define waitpid fuzz_waitpid
 #define kill fuzz_kill
 #define pipe2 fuzz_pipe2
@@ -572,6 +913,17 @@ static int fuzz_socket(int domain, int type, int protocol)
 #define poll fuzz_poll
 #define read fuzz_read
 #define write fuzz_write
+/* A guarded place for G */
+static void *fuzz_mmap(size_t size)
+{
+	static void *zeroed;
+
+	if (!zeroed) {
+		zeroed = malloc(size);
+	}
+	return memset(zeroed, 0, size);
+}
+
 #include "applet.h"
 
 static void enough(void)
@@ -591,18 +943,197 @@ static void check_bounds(const void *buf, size_t size)
 	INSIDE(G.path)
 }
 
+static char line_of[2][LINE_MAX_BYTES];
+
+/* Adds what PATHs ask for now. A record may be of one that was removed since. */
+static inline void note_letters(void)
+{
+	unsigned w;
+
+	for (w = 1; w <= G.paths_used; w++) {
+		letters_asked |= G.paths[w].mask & MASK_LETTERS;
+	}
+}
+
+/* Is this EVENTS: letters in the order of their bits, or '.', and a slash? */
+static void check_letters(const char *s)
+{
+	const char *start = s;
+	unsigned bit;
+
+	note_letters();
+	for (bit = 0; bit < 16; bit++) {
+		if (*s == bit_letters[bit]) {
+			CHECK((MASK_ALWAYS | letters_asked) >> bit & 1);
+			s++;
+		}
+	}
+	CHECK(s != start && s[*s == '/'] == '\0');
+}
+
+/* Is this FILE below a PATH? All of a harness start with a or b. */
+static void check_file(const char *s)
+{
+	CHECK(any_rules || *s == 'a' || *s == 'b' || *s == '/');
+}
+
+/* Is what leaves a record, with no control byte in it? Lines are put together. */
+static void check_line(int fd, const char *s, size_t size)
+{
+	char *line = line_of[fd == feed_fd];
+	unsigned *len = &line_len_of[fd == feed_fd];
+
+	for (; size; size--, s++) {
+		char *word, *tab;
+		unsigned words = 1;
+
+		CHECK(*len < LINE_MAX_BYTES);
+		line[(*len)++] = *s;
+		if (*s != '\n') {
+			CHECK((*s >= ' ' && *s != 0x7f) || *s == '\t');
+			continue;
+		}
+		line[*len - 1] = '\0';
+		*len = 0;
+		word = line;
+		while ((tab = (strchr)(word, '\t')) != NULL) {
+			*tab = '\0';
+			words++;
+			CHECK(tab[1] != '\0' && tab[1] != '\t');
+			word = tab + 1;
+		}
+		check_letters(line);
+		CHECK(words >= 2 && words <= 4);
+		check_file(line + (strlen)(line) + 1);
+	}
+}
+
+/* Is what PROG gets its ARGs, EVENTS FILE [SUBFILE [FROM]]? */
+static void check_prog(char *const *argv)
+{
+	unsigned n = 1, words;
+
+	CHECK(argv[0] != NULL);
+	if (any_rules) {
+		while (argv[n]) {
+			n += 1 + ((strlen)(argv[n]) >= 3 * PATH_MAX);
+		}
+		CHECK(n <= MAX_WORDS + 5 + ROOM_FOR_SHELL);
+		return;
+	}
+	if ((strcmp)(argv[0], "/bin/sh") == 0) {
+		CHECK((strcmp)(argv[1], "-c") == 0);
+		argv += 3;
+	}
+	CHECK(argv[0][0] == 'p');
+	while (argv[n] && (strcmp)(argv[n], "A R") == 0) {
+		n++;
+	}
+	argv += n;
+	if (!argv[0]) {
+		CHECK(G.child_stdin != 0);
+		return; /* -b: they come on stdin */
+	}
+	CHECK(G.child_stdin == 0);
+	for (words = 0; argv[words]; words++) {
+		CHECK((strlen)(argv[words]) < sizeof(G.file)); /* longer than PATH_MAX: of an x */
+	}
+	CHECK(words >= 2 && words <= 4);
+	check_letters(argv[0]);
+	check_file(argv[1]);
+}
+
+/* Do the records that wait fit into their places, and is there one of an entry? */
+static inline void check_pending(void)
+{
+	struct pending *p, *q;
+	unsigned at, other, n = 0;
+
+	for (at = 0; at < G.pending_end; at += p->size) {
+		p = pending_at(at);
+		CHECK(p->size % 8 == 0 && p->size > sizeof(*p) && at + p->size <= G.pending_end);
+		if (p->mask == 0) {
+			continue;
+		}
+		n++;
+		CHECK(sizeof(*p) + (strlen)(p->path) < p->size);
+		CHECK(p->file_len <= (strlen)(p->path) && p->name <= (strlen)(p->path));
+		CHECK(p->root >= 1 && p->root <= G.paths_used && (G.watches[p->root].flags & W_USED));
+		CHECK(rule_of(p->root)->opts & OPT_s);
+		if (p->from) {
+			CHECK(p->from == (strlen)(p->path) + 1);
+			CHECK(sizeof(*p) + p->from + (strlen)(p->path + p->from) < p->size);
+		}
+		CHECK(p->state != P_BATCH || G.feed != 0);
+		CHECK(p->state != P_OPEN || (int32_t)(p->limit - p->due) >= 0);
+		CHECK((int32_t)(p->due - G.now) <= (int)rule_of(p->root)->settle_ms);
+		for (other = at + p->size; p->state == P_OPEN && other < G.pending_end; other += q->size) {
+			q = pending_at(other);
+			CHECK(q->mask == 0 || q->state != P_OPEN || q->root != p->root || (strcmp)(p->path, q->path) != 0);
+		}
+	}
+	CHECK(n == G.pending_used && n <= MAX_PENDING && G.pending_end <= PENDING_SIZE);
+	CHECK(n != 0 || G.pending_end == 0);
+}
+
+/* The loop is about to sleep for ms: has all been done that could be, and does it
+ * wake in time? */
+static void check_sleep(int ms)
+{
+	struct pending *p;
+	unsigned at = 0;
+	uint32_t now = clock_ms;
+
+	CHECK((G.child > 0) == child_runs);
+	if (G.cur != G.end) {
+		CHECK(ms == LATE_MS); /* it waits for the other half of a move */
+		return;
+	}
+	check_pending();
+	if (!IS_INOTIFYWAIT || !G.iw.held) {
+		CHECK(G.out_len == 0);
+	}
+	CHECK(G.is_ready || G.scanning);
+	CHECK(!G.scanning || G.todo != 0 || G.limbo);
+	CHECK(ms >= 0 || (G.todo == 0 && !G.limbo));
+	CHECK(!G.reload || G.child != 0 || ms == 0);
+	if ((G.opts & OPT_t) && G.pending_used == 0 && G.child == 0) {
+		CHECK(ms == 0 || ms == LATE_MS || (ms > 0 && (unsigned)ms <= G.deadline - clock_ms));
+	}
+	while ((p = next_pending(&at)) != NULL) {
+		struct rule *rule = rule_of(p->root);
+		int left = (rule->opts & OPT_b ? rule->burst_due : p->due) - now;
+
+		if (G.child == 0 || !rule->prog) {
+			CHECK(ms == 0 || (left > 0 && ms > 0 && (ms <= left || ms == LATE_MS)));
+		}
+	}
+}
+
 /* A new world; what its calls answer is in data. */
 static void fuzz_world(const uint8_t *data, size_t size)
 {
 	memset(fd_inode, 0, sizeof(fd_inode));
 	memset(inode_wd, 0, sizeof(inode_wd));
+	memset(is_spare, 0, sizeof(is_spare));
 	at_inode = next_wd = 0;
 	calls_left = 20000;
+	new_text = NULL;
+	by_name = tells_records = has_raw = any_rules = 0;
+	child_ended = in_child = signal_now = fork_answer = 0;
+	feed_fd = -1;
+	clock_ms = 1000;
+	pidfile[0] = '\0';
+	letters_asked = 0;
+	line_len_of[0] = line_len_of[1] = 0;
 	input = data;
 	input_end = data + size;
 	text = text_end = NULL;
 	said_len = told_len = 0;
 	child_runs = 0;
+	if (ptr_to_globals) {
+		ASAN_UNPOISON_MEMORY_REGION(&G, sizeof(G));
+	}
 	fuzz_fresh();
 	G.is_ready = 1;
 	G.fd = QUEUE_FD;
@@ -685,7 +1216,22 @@ static inline void check_table(void)
 	}
 	CHECK(at_inode == 0 && G.depth == 0);
 	for (n = 0; n < FDS; n++) {
-		CHECK(fd_inode[n] == 0);
+		int fd = FIRST_FD + n;
+
+		CHECK(fd_inode[n] == 0 || fd == G.mounts - 1 || fd == G.feed - 1 || fd == G.parent_fd);
+	}
+	for (n = 0; n < G.steps_used; n++) {
+		CHECK(!G.steps[n].old && G.steps[n].path <= G.paths_used);
+		CHECK(G.steps[n].path == 0 || (has_opt(G.steps[n].path, OPT_F) && G.steps[n].wd > 0));
+	}
+	for (w = 1, n = 0; w <= G.paths_used; w++) {
+		n += (G.watches[w].flags & W_USED) && is_alive(w);
+	}
+	CHECK(n == G.paths_left);
+	note_letters();
+	/* no watch is kept that nothing needs */
+	for (n = 1; n <= INODES; n++) {
+		CHECK(inode_wd[n] == 0 || is_spare[n] || has_raw || wd_in_use(inode_wd[n]));
 	}
 }
 
