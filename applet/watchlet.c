@@ -3450,18 +3450,16 @@ static void follow(unsigned root, uint32_t mask, unsigned step)
 static void follow_event(const struct inotify_event *ev)
 {
 	uint32_t about = ev->len ? MASK_NAMES | IN_ATTRIB : MASK_SELF;
-	uint32_t hash;
 	unsigned i;
 
 	if (!(ev->mask & about)) {
 		return;
 	}
-	hash = name_hash(0, ev->name);
 	for (i = 0; i < G.steps_used; i++) {
 		const struct step *s = &G.steps[i];
 
 		if (s->path != 0 && s->wd == ev->wd
-		 && (ev->len == 0 || s->hash == hash)
+		 && (ev->len == 0 || s->hash == name_hash(0, ev->name))
 		 && !older_than(G.paths[s->path].walked)
 		) {
 			/* what goes away itself is told by the directory it was in */
@@ -3806,14 +3804,18 @@ static struct inotify_event *event_after(struct inotify_event *ev)
 	return (struct inotify_event *)((char *)ev + sizeof(*ev) + ev->len);
 }
 
-/* Are all events from ev to end whole, with their names? The kernel gives no
- * others (man 7 inotify). From the first that isn't on they become an overflow. */
+/* Are all events from ev to end whole, with their names, and those of what comes
+ * and goes with one? The kernel gives no others (man 7 inotify). From the first that
+ * isn't on they become an overflow. */
 static void check_events(struct inotify_event *ev)
 {
 	for (; (char *)ev < G.end; ev = event_after(ev)) {
 		size_t left = G.end - (char *)ev - sizeof(*ev);
 
-		if (ev->len > left || (ev->len && (ev->len % sizeof(*ev) != 0 || ((char *)event_after(ev))[-1]))) {
+		if (ev->len > left || (ev->len
+			? ev->len % sizeof(*ev) != 0 || ((char *)event_after(ev))[-1]
+			: ev->mask & MASK_NAMES)
+		) {
 			ev->mask = IN_Q_OVERFLOW;
 			ev->wd = -1;
 			ev->len = 0;
