@@ -3920,7 +3920,10 @@ static struct inotify_event *other_half(int self)
 		}
 	}
  done:
-	return to ? (struct inotify_event *)(G.cur + to) : NULL;
+	ev = (struct inotify_event *)(G.cur + to);
+	/* each half of a name that is too_long() is told alone */
+	return to && ev->len <= NAME_MAX + 1
+		&& ((struct inotify_event *)G.cur)->len <= NAME_MAX + 1 ? ev : NULL;
 }
 
 /* The slot with wd below PATH root itself, not in limbo; 0 if none */
