@@ -159,7 +159,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	text_world(data[0]);
-	any_rules = 1; /* of PROG and PATH */
 	fork_byte = data[1];
 	fork_answer = fork_byte & 1 ? 0 : fork_byte & 2 ? CHILD + !(fork_byte & 4) : fork_byte & 8 ? -1 : 0;
 	text = (const uint8_t *)rules;

@@ -1145,7 +1145,7 @@ static void fuzz_world(const uint8_t *data, size_t size)
 static inline void text_world(unsigned exist)
 {
 	fuzz_world((const uint8_t *)"", 0);
-	by_name = 1;
+	by_name = any_rules = 1;
 	exist_bits = exist;
 }
 
