@@ -37,7 +37,9 @@ endif
 NM = nm
 # the compiler's own; empty: keep the symbols, for a packager who strips
 STRIP = $(shell $(CC) -print-prog-name=strip) -s -R .comment -R .eh_frame
-CFLAGS = -Os
+# -Os, and what the compiler has of these that make it smaller
+CFLAGS := -Os $(shell for f in -Oz -fno-thread-jumps; do \
+	$(CC) -Werror $$f -S -x c -o /dev/null /dev/null 2>/dev/null && echo $$f; done)
 WARN = -Wall -Wextra -Wundef -Wdeclaration-after-statement -Wold-style-definition \
 	-Wstrict-prototypes -Wshadow -Wvla
 ALL_CFLAGS = -std=gnu99 -funsigned-char -fno-builtin-printf -ffunction-sections -fdata-sections \
