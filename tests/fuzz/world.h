@@ -196,7 +196,7 @@ static int fuzz_openat(int fd, const char *name, int flags, ...)
 	if (fd == AT_FDCWD && name[0] == '.' && !name[1] && (flags & O_PATH)) {
 		return HOME_FD;
 	}
-	if ((strcmp)(name, "/dev/null") == 0 && (flags & O_ACCMODE) == O_RDWR) {
+	if ((strcmp)(name, "/dev/null") == 0 && (flags & (O_CREAT | O_ACCMODE)) == O_RDWR) {
 		return new_fd(1);
 	}
 	if ((flags & (O_CREAT | O_ACCMODE)) == (O_CREAT | O_RDWR)) {
