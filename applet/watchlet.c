@@ -900,7 +900,9 @@ static void lock_pidfile(void)
 			signal(*sig, SIG_IGN); /* as it was */
 		}
 	} while (*++sig);
-	sigprocmask_allsigs(SIG_UNBLOCK);
+	if (sigprocmask_allsigs(SIG_UNBLOCK) != 0) {
+		bb_simple_perror_msg_and_die(G.pidfile);
+	}
 }
 
 /* Goes on in a child, from before the first watch. The parent ends when the
@@ -925,7 +927,9 @@ static void detach_child(char **argv UNUSED_PARAM)
 	}
 	while ((n = read(fds[0], &c, 1)) < 0) {
 		if (errno != EINTR) {
-			bb_simple_perror_msg_and_die("-d");
+			bb_simple_perror_msg("-d");
+			kill(pid, SIGTERM);
+			exit(EXIT_FAILURE);
 		}
 	}
 	if (n == 0) {
@@ -1333,7 +1337,11 @@ static void take_signal(void)
 		die_by(SIGPIPE); /* not by our own write to a PROG that reads no more */
 	}
 	/* SIGCHLDs may have been merged, and may be of a child that is not ours */
-	if (pid != 0 && waitpid(pid, &status, WNOHANG) == pid) {
+	if (pid != 0 && (pid = waitpid(pid, &status, WNOHANG)) != 0) {
+		if (pid < 0) { /* somebody else had it? It isn't waited for for ever */
+			bb_simple_perror_msg(G.child_prog);
+			status = 127 << 8;
+		}
 		G.child = 0;
 		end_feed();
 		prog_ended(G.child_prog, WIFSIGNALED(status)
@@ -1406,9 +1414,8 @@ static void block_signals(void)
 	if (G.opts & OPT_f) {
 		sigaddset(&set, SIGHUP);
 	}
-	sigprocmask(SIG_BLOCK, &set, NULL);
 	G.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (G.signal_fd < 0) {
+	if (G.signal_fd < 0 || sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
 		bb_simple_perror_msg_and_die("signalfd");
 	}
 }
@@ -1538,11 +1545,9 @@ static void run_prog(char **args)
 	}
 	pid = xvfork();
 	if (pid == 0) {
-		if (SIGNAL_FD) {
-			sigprocmask_allsigs(SIG_UNBLOCK);
-		}
-		/* not with another stdin or in another directory */
-		if ((ENABLE_FEATURE_WATCHLET_SETTLE && G.child_stdin && dup2(G.child_stdin, STDIN_FILENO) < 0)
+		/* not with signals blocked, with another stdin, in another directory */
+		if ((SIGNAL_FD && sigprocmask_allsigs(SIG_UNBLOCK) != 0)
+		 || (ENABLE_FEATURE_WATCHLET_SETTLE && G.child_stdin && dup2(G.child_stdin, STDIN_FILENO) < 0)
 		 || (ENABLE_FEATURE_WATCHLET_TREE && G.away && fchdir(G.home) != 0)
 		) {
 			goto failed;

@@ -437,7 +437,7 @@ unsigned long long monotonic_ms(void)
 	}
 	return ts[0] * 1000ULL + (unsigned)ts[1] / 1000000;
 #else
-	struct timespec ts;
+	static struct timespec ts; /* if that fails, time stands still */
 
 	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
