@@ -2761,6 +2761,14 @@ static int reach(unsigned w)
 	return 1;
 }
 
+/* The type (DT_...) of what is at path, from the directory fd; -1: errno says why not */
+static int type_at(int fd, const char *path, int flags)
+{
+	struct stat st;
+
+	return fstatat(fd, path, &st, flags) == 0 ? (int)IFTODT(st.st_mode) : -1;
+}
+
 /* The events that tell of something that was found; type: DT_... */
 static uint32_t found_mask(int type)
 {
@@ -2773,20 +2781,21 @@ static uint32_t found_mask(int type)
  * of which nobody was told: looks now. Returns 1 if it is a directory. */
 static int look_now(unsigned w, const char *name)
 {
-	struct stat st;
-	int dir = 0;
+	int type = -1;
 
 	if (!reach(w)) {
 		/* what is in there can't be known: forgotten, and listed anew */
 		tell(w, IN_Q_OVERFLOW, NULL, NULL);
 		kids_to_limbo(w);
 		set_todo(w, 0);
-	} else if (fstatat(at_fd(), name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		tell(w, found_mask(IFTODT(st.st_mode)), name, NULL);
-		dir = S_ISDIR(st.st_mode);
+	} else {
+		type = type_at(at_fd(), name, AT_SYMLINK_NOFOLLOW);
+		if (type >= 0) {
+			tell(w, found_mask(type), name, NULL);
+		}
 	}
 	leave();
-	return dir;
+	return type == DT_DIR;
 }
 
 /* Puts a slot for the entry name in the directory of slot parent into the work
@@ -2851,7 +2860,7 @@ static int list(unsigned w, int fd, unsigned how)
 
 		do {
 			struct dent *d = (struct dent *)next;
-			struct stat st;
+			int type = d->type;
 
 			next += d->len;
 			n -= d->len;
@@ -2861,14 +2870,14 @@ static int list(unsigned w, int fd, unsigned how)
 			if (too_long(w, d->name) || excluded(w, d->name)) {
 				continue;
 			}
-			if (d->type == DT_UNKNOWN && fstatat(fd, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-				d->type = IFTODT(st.st_mode);
+			if (type == DT_UNKNOWN) {
+				type = type_at(fd, d->name, AT_SYMLINK_NOFOLLOW);
 			}
 			if (!(G.watches[w].flags & W_QUIET)) {
-				tell(w, found_mask(d->type), d->name, NULL);
+				tell(w, found_mask(type), d->name, NULL);
 			}
 			/* a name that comes and goes may be listed twice */
-			if (tree && d->type == DT_DIR && kid_of(w, d->name) == 0) {
+			if (tree && type == DT_DIR && kid_of(w, d->name) == 0) {
 				place(w, d->name, how);
 			}
 		} while (n > 0);
@@ -2913,15 +2922,21 @@ static void doubt(unsigned w)
 	place(parent, name, W_NEWS);
 }
 
-/* Slot w keeps its place, but has no watch. */
+/* Slot w keeps its place, but has no wd, and nothing is below it. */
+static void clear(unsigned w)
+{
+	kids_to_limbo(w);
+	unlink_wd(w);
+	not_todo(w);
+}
+
+/* ... and its watch is no more. */
 static void blind(unsigned w)
 {
 	int wd = G.watches[w].wd;
 
-	kids_to_limbo(w);
-	unlink_wd(w);
+	clear(w);
 	unwatch(wd);
-	not_todo(w);
 }
 
 /* Looks at slot w, a directory below a PATH: finds out which directory is at
@@ -2958,12 +2973,12 @@ static void look(unsigned w)
 		if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) {
 			/* The event that says so is on its way. The slot stays as
 			 * long as the name does. */
-			struct stat st;
-
 			if (how & W_NEWS) {
+				int type = type_at(at_fd(), name, AT_SYMLINK_NOFOLLOW);
+
 				to_limbo(w);
-				if (fstatat(at_fd(), name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-					tell(parent, found_mask(IFTODT(st.st_mode)), name, NULL);
+				if (type >= 0) {
+					tell(parent, found_mask(type), name, NULL);
 				}
 			} else {
 				blind(w);
@@ -3091,10 +3106,10 @@ static void look(unsigned w)
 static void end_path(unsigned root)
 {
 	if (ENABLE_FEATURE_WATCHLET_TREE) {
-		kids_to_limbo(root);
-		not_todo(root);
+		clear(root);
+	} else {
+		unlink_wd(root);
 	}
-	unlink_wd(root);
 	if (--G.paths_left == 0 && !IS_INOTIFYWAIT) {
 		drain(0);
 		flush_lines();
@@ -3151,12 +3166,11 @@ static void look_at_path(unsigned root)
 	}
 	if (error == ENOTDIR || error == ELOOP) {
 		/* a file, or with L a symlink */
-		struct stat st;
+		int type = type_at(AT_FDCWD, path_of(root),
+			G.paths[root].mask & IN_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
 
-		if (!quiet && fstatat(AT_FDCWD, path_of(root), &st, G.paths[root].mask
-			& IN_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0) == 0
-		) {
-			tell(root, found_mask(IFTODT(st.st_mode)), NULL, NULL);
+		if (!quiet && type >= 0) {
+			tell(root, found_mask(type), NULL, NULL);
 		}
 		return;
 	}
@@ -3408,9 +3422,7 @@ static void follow(unsigned root, uint32_t mask, unsigned step)
 	/* It came, and had gone when it was looked for. */
 	flash = !was && !now && step != 0 && step == G.missing_at && (mask & (IN_CREATE | IN_MOVED_TO));
 	if (gone || came) {
-		kids_to_limbo(root);
-		not_todo(root);
-		unlink_wd(root);
+		clear(root);
 		if (wd >= 0) {
 			G.watches[root].wd = wd;
 			link_wd(root);
@@ -3556,11 +3568,10 @@ static void get_place(struct place *p, unsigned w, const char *name, uint32_t ma
  * the directory isn't where the table has it. */
 static int exists(unsigned w, const char *name)
 {
-	struct stat st;
 	int there = -1;
 
 	if (reach(w)) {
-		there = (fstatat(at_fd(), name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+		there = (type_at(at_fd(), name, AT_SYMLINK_NOFOLLOW) >= 0);
 	}
 	leave();
 	return there;
@@ -5322,15 +5333,11 @@ static int is_alive(unsigned w)
 /* A PATH that no rule has any more; its slot is free. */
 static void remove_path(unsigned w)
 {
-	int wd = G.watches[w].wd;
 	unsigned i;
 
 	drain(w);
 	G.paths_left -= is_alive(w);
-	kids_to_limbo(w);
-	not_todo(w);
-	unlink_wd(w);
-	unwatch(wd);
+	blind(w);
 	for (i = 0; ENABLE_FEATURE_WATCHLET_FOLLOW && i < G.steps_used; i++) {
 		if (G.steps[i].path == w) {
 			G.steps[i].path = 0;
