@@ -3363,11 +3363,11 @@ static int walk(unsigned root)
 	n = inotify_add_watch(G.fd, name, (tree_mask(root) & ~IN_ONLYDIR)
 		| (p->mask & IN_ONLYDIR) | IN_DONT_FOLLOW | IN_MOVE_SELF | IN_DELETE_SELF);
 	if (n >= 0) {
-		/* if this is another file by now, an event says so */
-		lstat(name, &st);
+		/* if this is another file by now, or none, an event says so */
+		st.st_ino = 0;
+		G.found_dir = (lstat(name, &st) != 0 || S_ISDIR(st.st_mode));
 		p->dev = st.st_dev;
 		p->ino = st.st_ino;
-		G.found_dir = S_ISDIR(st.st_mode);
 		return n;
 	}
 	if (errno == EACCES) {
