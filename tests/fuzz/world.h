@@ -184,7 +184,7 @@ static int fuzz_openat(int fd, const char *name, int flags, ...)
 	if (fd != AT_FDCWD && fd != HOME_FD) {
 		open_fd(fd);
 	}
-	if ((strcmp)(name, TEXT) == 0 && !(flags & (O_PATH | O_DIRECTORY))) {
+	if ((strcmp)(name, TEXT) == 0 && !(flags & (O_PATH | O_DIRECTORY | O_CREAT))) {
 		if (fails()) {
 			return -1;
 		}
