@@ -3166,10 +3166,10 @@ static void look_at_path(unsigned root)
 	}
 	if (error == ENOTDIR || error == ELOOP) {
 		/* a file, or with L a symlink */
-		int type = type_at(AT_FDCWD, path_of(root),
+		int type = quiet ? -1 : type_at(AT_FDCWD, path_of(root),
 			G.paths[root].mask & IN_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
 
-		if (!quiet && type >= 0) {
+		if (type >= 0) {
 			tell(root, found_mask(type), NULL, NULL);
 		}
 		return;
