@@ -422,22 +422,24 @@ int wait4pid(pid_t pid)
 }
 
 /* clock_gettime() is 1 KiB in musl, to do without a system call. Where longs have
- * 32 bits, kernels before 5.1 have the other call only, and some later ones the first. */
+ * 32 bits, kernels before 5.1 have the other call only, and some later ones the first.
+ * If it fails, time stands still. */
 unsigned long long monotonic_ms(void)
 {
 #ifdef SYS_clock_gettime64
-	int64_t ts[2];
+	static int64_t ts[2];
 
 	if (syscall(SYS_clock_gettime64, CLOCK_MONOTONIC, ts) != 0) {
-		long old[2] = { 0, 0 };
+		long old[2];
 
-		syscall(SYS_clock_gettime32, CLOCK_MONOTONIC, old);
-		ts[0] = old[0];
-		ts[1] = old[1];
+		if (syscall(SYS_clock_gettime32, CLOCK_MONOTONIC, old) == 0) {
+			ts[0] = old[0];
+			ts[1] = old[1];
+		}
 	}
 	return ts[0] * 1000ULL + (unsigned)ts[1] / 1000000;
 #else
-	static struct timespec ts; /* if that fails, time stands still */
+	static struct timespec ts;
 
 	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
