@@ -121,7 +121,11 @@ void bb_error_msg(const char *fmt, ...)
 	if (ENABLE_FEATURE_WATCHLET_DAEMON) {
 		put("<27>", 0);
 	}
-	put(applet_name, 0);
+	if (ENABLE_FEATURE_WATCHLET_RULES) {
+		put_escaped(applet_name); /* the name of RULES is in it */
+	} else {
+		put(applet_name, 0);
+	}
 	put(": ", 0);
 	while (*fmt) {
 		char buf[12];
