@@ -872,6 +872,7 @@ static void lock_pidfile(void)
 {
 	static const char signals[] ALIGN1 = { SIGTERM, SIGINT, SIGHUP, SIGPIPE, 0 };
 	const char *sig = signals;
+	struct stat st;
 	int fd;
 
 	sigprocmask_allsigs(SIG_BLOCK);
@@ -879,6 +880,12 @@ static void lock_pidfile(void)
 		fd = open(G.pidfile, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 		if (fd < 0) {
 			bb_simple_perror_msg_and_die(G.pidfile);
+		}
+		if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+			/* /dev/null is shared, and must stay */
+			close(fd);
+			G.opts &= ~OPT_P;
+			goto unblock;
 		}
 		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 			if (errno != EWOULDBLOCK) {
@@ -900,6 +907,7 @@ static void lock_pidfile(void)
 			signal(*sig, SIG_IGN); /* as it was */
 		}
 	} while (*++sig);
+ unblock:
 	if (sigprocmask_allsigs(SIG_UNBLOCK) != 0) {
 		bb_simple_perror_msg_and_die(G.pidfile);
 	}

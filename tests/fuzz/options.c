@@ -194,6 +194,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	applet_name = NULL;
 	G.is_ready = 0;
 	RUN(alone_main(n, argv));
+	/* no usage behind a message. No name has a newline there; but we may be called so */
+	CHECK(want.help || want.wrong || strstr(argv[0], "Usage") || !memmem(said, said_len, "\nUsage: ", 8));
 	if (want.help) {
 		CHECK(fuzz_status == 0 && told_len != 0 && said_len == 0);
 	} else if (want.wrong) {

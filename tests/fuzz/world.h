@@ -71,6 +71,7 @@ static int signal_now;          /* what SIGNALS_FD has */
 static uint64_t clock_ms;
 static int fork_answer;         /* as what fork() returns: 0, CHILD or -1 */
 static char pidfile[PATH_MAX];  /* that was made */
+static int pid_is_device;       /* it isn't one */
 static int has_raw;             /* there were events that no kernel gives */
 /* The lines on stdout are records, with these letters in EVENTS */
 static int tells_records;
@@ -204,7 +205,10 @@ static int fuzz_openat(int fd, const char *name, int flags, ...)
 		if (!*name || (strlen)(name) >= sizeof(pidfile) || fails()) {
 			return -1;
 		}
-		(strcpy)(pidfile, name);
+		pid_is_device = (strrchr)(name, '|') != NULL;
+		if (!pid_is_device) {
+			(strcpy)(pidfile, name);
+		}
 		return PID_FD;
 	}
 	inode = inode_of(name);
@@ -321,7 +325,7 @@ static int fuzz_fstat(int fd, struct stat *st)
 {
 	memset(st, 0, sizeof(*st));
 	st->st_ino = fd == PID_FD ? INODES : *open_fd(fd);
-	st->st_mode = S_IFDIR;
+	st->st_mode = fd != PID_FD ? S_IFDIR : pid_is_device ? S_IFCHR : S_IFREG;
 	return 0;
 }
 
@@ -723,6 +727,9 @@ static ssize_t fuzz_write(int fd, const void *buf, size_t size)
 		}
 		return n;
 	}
+	if (fd == PID_FD && pid_is_device) {
+		__builtin_trap();
+	}
 	if (fd == STDERR_FILENO && said_len + size < sizeof(said)) {
 		memcpy(said + said_len, buf, size);
 		said_len += size;
@@ -858,7 +865,7 @@ static int fuzz_inotify_init1(int flags)
 static int fuzz_flock(int fd, int how)
 {
 	(void)how;
-	if (fd != PID_FD) {
+	if (fd != PID_FD || pid_is_device) {
 		__builtin_trap();
 	}
 	return fails() ? -1 : 0;
