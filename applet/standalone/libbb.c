@@ -176,7 +176,11 @@ void bb_error_msg(const char *fmt, ...)
 	E(ENOSPC, "No space left on device") \
 	E(ENAMETOOLONG, "File name too long") \
 	E(ELOOP, "Too many symbolic links") \
-	E(ESTALE, "Not what it was at start")
+	E(ETXTBSY, "Text file busy") \
+	E(ESTALE, "Not what it was at start") \
+	IF_WATCHLET( \
+	E(EISDIR, "Is a directory") \
+	E(EROFS, "Read-only file system"))
 /* "" when it is none of them */
 const char *small_strerror(int error)
 {
