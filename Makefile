@@ -209,7 +209,7 @@ check-cross:
 # Real kernels, in QEMU: all five; "make check" boots three
 check-boot:
 ifeq ($(CHECK_DEPS),1)
-	@sh tests/deps qemu-system-x86 qemu-system-arm qemu-system-mips qemu-system-misc cpio f2fs-tools exfatprogs
+	@sh tests/deps qemu-system-x86 qemu-system-arm qemu-system-mips qemu-system-misc cpio f2fs-tools exfatprogs samba
 endif
 	@sh tests/boot/build || [ $$? = 77 ]
 	@sh tests/boot/run all
