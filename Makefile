@@ -176,7 +176,7 @@ ifeq ($(CHECK_DEPS),1)
 endif
 	@$(MAKE) --no-print-directory all router tiny
 	@sh tests/busybox/build orig ours router router-tiny router-preset nommu patched || [ $$? = 77 ]
-	@sh tests/boot/build amd64 s390x || [ $$? = 77 ]
+	@sh tests/boot/build amd64 mipsel s390x || [ $$? = 77 ]
 	@sh tests/cross/build mipsel armhf arm64 s390x || [ $$? = 77 ]
 	@sh tests/run
 	@$(MAKE) --no-print-directory asan
@@ -206,10 +206,10 @@ check-cross:
 	@sh tests/cross/build $(CROSS)
 	@sh tests/run $(foreach a,$(CROSS),-s $(a)=build/cross/$(a))
 
-# Real kernels, in QEMU: all five; "make check" boots two
+# Real kernels, in QEMU: all five; "make check" boots three
 check-boot:
 ifeq ($(CHECK_DEPS),1)
-	@sh tests/deps qemu-system-x86 qemu-system-arm qemu-system-mips qemu-system-misc cpio f2fs-tools exfatprogs
+	@sh tests/deps qemu-system-x86 qemu-system-arm qemu-system-mips qemu-system-misc cpio f2fs-tools exfatprogs samba
 endif
 	@sh tests/boot/build || [ $$? = 77 ]
 	@sh tests/boot/run all
