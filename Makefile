@@ -5,6 +5,7 @@
 #   make check                      tests (CHECK_DEPS=1 as root installs what they need)
 #   make check-asan                 all tests under ASan and UBSan; check has some of them
 #   make check-truncation           ... under clang's check of implicit conversions
+#   make check-valgrind             ... under valgrind
 #   make analyze                    gcc -fanalyzer, clang-tidy, cppcheck, -Wconversion
 #   make check-boot                 real kernels in QEMU
 #   make sizes, make bench          figures
@@ -76,7 +77,7 @@ endif
 .DEFAULT_GOAL = all
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all router tiny asan analyze FORCE run recording check check-asan check-truncation check-boot check-generated generated sizes sizes-doc bench bench-doc busybox install dist clean cross check-cross \
+.PHONY: all router tiny asan analyze FORCE run recording check check-asan check-truncation check-valgrind check-boot check-generated generated sizes sizes-doc bench bench-doc busybox install dist clean cross check-cross \
 	menuconfig nconfig oldconfig defconfig router_defconfig tiny_defconfig olddefconfig savedefconfig
 
 all: $(BUILD)/watchlet
@@ -194,6 +195,10 @@ check-truncation:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/truncation CC=clang STATIC=n STRIP= \
 		CFLAGS='-O1 -g $(TRUNC_FLAGS)' LDFLAGS='$(TRUNC_FLAGS)' all
 	@sh tests/run -s truncation=$(BUILD)/truncation
+
+# ... nor a value that nobody set, and no call gets one
+check-valgrind: all
+	@sh tests/valgrind $(BUILD)
 
 analyze: $(BUILD)/autoconf.h $(BUILD)/usage.h
 	@sh scripts/analyze $(BUILD)
