@@ -123,16 +123,25 @@ static int waits_for_ever(pid_t pid, const char *line)
 	switch (nr) {
 	case SYS_read:
 	case SYS_readv:
+#ifdef __x86_64__
+	case 3: /* read of i386, and below poll and ppoll_time64 */
+#endif
 #ifdef SYS_pause
 	case SYS_pause:
 #endif
 		return 1;
 	case SYS_ppoll:
+#ifdef __x86_64__
+	case 414:
+#endif
 		return arg[2] == 0 && !wants_to_write(pid, arg[0], arg[1]);
 	case SYS_pselect6:
 		return arg[4] == 0;
 #ifdef SYS_poll
 	case SYS_poll:
+#ifdef __x86_64__
+	case 168:
+#endif
 		return (int)arg[2] < 0
 			&& !wants_to_write(pid, arg[0], arg[1]);
 #endif
