@@ -683,7 +683,7 @@ struct globals {
 	smallint scanning;      /* all that was there is being looked at */
 	smallint unwatched;     /* a directory is not watched, so has no slot */
 	smallint overflowed;    /* o is still to be told */
-	smallint said_full;     /* bit 0: G.watches is full; 1: G.names; 2: the kernel */
+	smallint said_full;     /* bit 0: G.watches is full; 1: G.names; 2: the kernel; 3: G.steps, G.pending; 4: a name */
 	smallint prints;        /* there are lines on stdout */
 	smallint is_ready;      /* all watches stand */
 	smallint was_ready;     /* ... and did at least once */
@@ -2838,13 +2838,20 @@ static void place(unsigned parent, const char *name, unsigned how)
 	}
 }
 
-/* FUSE allows names that are longer than NAME_MAX. They can't be told. */
+/* FUSE allows names that are longer than NAME_MAX. They can't be told, nor what is
+ * in such a directory. An o would have who replays the records forget what else is
+ * in slot w, of which nothing follows. */
 static int too_long(unsigned w, const char *name)
 {
 	if (strlen(name) <= NAME_MAX) {
 		return 0;
 	}
-	tell(w, IN_Q_OVERFLOW, NULL, NULL);
+	if (IS_INOTIFYWAIT || !has_opt(root_of(w), OPT_r | OPT_i)) {
+		tell(w, IN_Q_OVERFLOW, NULL, NULL);
+	} else {
+		errno = ENAMETOOLONG;
+		unwatchable(w, NULL, NULL, 0, 16);
+	}
 	return 1;
 }
 
