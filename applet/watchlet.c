@@ -2871,7 +2871,8 @@ static int list(unsigned w, int fd, unsigned how)
 
 			next += d->len;
 			n -= d->len;
-			if (LONE_CHAR(d->name, '.') || strcmp(d->name, "..") == 0) {
+			/* FUSE can list a name that begins with its end: nothing has that */
+			if (!*d->name || LONE_CHAR(d->name, '.') || strcmp(d->name, "..") == 0) {
 				continue;
 			}
 			if (too_long(w, d->name) || excluded(w, d->name)) {
