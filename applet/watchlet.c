@@ -414,6 +414,8 @@ enum {
 	/* a byte of a name takes up to four in a record: \ooo */
 	LINE_MAX_BYTES = 4 * (2 * PATH_MAX + 2 * NAME_MAX) + 64,
 	DENTS_BUF = 16 * 1024,
+	/* of these in one list; FUSE fills in from one entry to a hundred */
+	MAX_READS = 1 << 20,
 	LETTERS = ENABLE_FEATURE_WATCHLET_OPTIONS ? 32 : 16,
 	/* directories looked at between two reads of the kernel's queue */
 	LOOKS = 32,
@@ -2860,11 +2862,16 @@ static int too_long(unsigned w, const char *name)
 static int list(unsigned w, int fd, unsigned how)
 {
 	int tree = has_opt(root_of(w), OPT_r);
+	unsigned left = MAX_READS;
 	long n;
 
 	while ((n = syscall(SYS_getdents64, fd, G.dents, DENTS_BUF)) > 0) {
 		char *next = G.dents;
 
+		if (--left == 0) {
+			errno = EFBIG; /* of FUSE: it would go on for ever */
+			break;
+		}
 		do {
 			struct dent *d = (struct dent *)next;
 			int type = d->type;
