@@ -225,9 +225,12 @@
 //config:
 //config:config WATCHLET_EVENT_BUF
 //config:	int "Bytes of events read at a time"
-//config:	range 1024 65536
+//config:	range 4112 65536
 //config:	default 16384
 //config:	depends on WATCHLET || WATCHLET_INOTIFYD
+//config:	help
+//config:	The least is one event of the longest name, which FUSE has: one that
+//config:	doesn't fit can't be read, nor any behind it.
 
 //applet:IF_WATCHLET(APPLET(watchlet, BB_DIR_SBIN, BB_SUID_DROP))
 //applet:IF_WATCHLET_INOTIFYD(APPLET_ODDNAME(inotifyd, watchlet, BB_DIR_SBIN, BB_SUID_DROP, inotifyd))
@@ -5475,7 +5478,7 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_GLOBS > 255);
 	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_STEPS > 65535);
 	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_PENDING > 65535);
-	BUILD_BUG_ON(CONFIG_WATCHLET_EVENT_BUF < 1024 || CONFIG_WATCHLET_EVENT_BUF > 65536);
+	BUILD_BUG_ON(CONFIG_WATCHLET_EVENT_BUF < 16 + PATH_MAX || CONFIG_WATCHLET_EVENT_BUF > 65536);
 
 	INIT_G();
 	/* so that no descriptor of ours is one of these */
