@@ -225,9 +225,12 @@
 //config:
 //config:config WATCHLET_EVENT_BUF
 //config:	int "Bytes of events read at a time"
-//config:	range 1024 65536
+//config:	range 4112 65536
 //config:	default 16384
 //config:	depends on WATCHLET || WATCHLET_INOTIFYD
+//config:	help
+//config:	The least is one event of the longest name, which FUSE has: one that
+//config:	doesn't fit can't be read, nor any behind it.
 
 //applet:IF_WATCHLET(APPLET(watchlet, BB_DIR_SBIN, BB_SUID_DROP))
 //applet:IF_WATCHLET_INOTIFYD(APPLET_ODDNAME(inotifyd, watchlet, BB_DIR_SBIN, BB_SUID_DROP, inotifyd))
@@ -414,6 +417,8 @@ enum {
 	/* a byte of a name takes up to four in a record: \ooo */
 	LINE_MAX_BYTES = 4 * (2 * PATH_MAX + 2 * NAME_MAX) + 64,
 	DENTS_BUF = 16 * 1024,
+	/* of these in one list; FUSE fills in from one entry to a hundred */
+	MAX_READS = 1 << 20,
 	LETTERS = ENABLE_FEATURE_WATCHLET_OPTIONS ? 32 : 16,
 	/* directories looked at between two reads of the kernel's queue */
 	LOOKS = 32,
@@ -683,7 +688,7 @@ struct globals {
 	smallint scanning;      /* all that was there is being looked at */
 	smallint unwatched;     /* a directory is not watched, so has no slot */
 	smallint overflowed;    /* o is still to be told */
-	smallint said_full;     /* bit 0: G.watches is full; 1: G.names; 2: the kernel */
+	smallint said_full;     /* bit 0: G.watches is full; 1: G.names; 2: the kernel; 3: G.steps, G.pending; 4: a name */
 	smallint prints;        /* there are lines on stdout */
 	smallint is_ready;      /* all watches stand */
 	smallint was_ready;     /* ... and did at least once */
@@ -2846,13 +2851,20 @@ static void place(unsigned parent, const char *name, unsigned how)
 	}
 }
 
-/* FUSE allows names that are longer than NAME_MAX. They can't be told. */
+/* FUSE allows names that are longer than NAME_MAX. They can't be told, nor what is
+ * in such a directory. An o would have who replays the records forget what else is
+ * in slot w, of which nothing follows. */
 static int too_long(unsigned w, const char *name)
 {
 	if (strlen(name) <= NAME_MAX) {
 		return 0;
 	}
-	tell(w, IN_Q_OVERFLOW, NULL, NULL);
+	if (IS_INOTIFYWAIT || !has_opt(root_of(w), OPT_r | OPT_i)) {
+		tell(w, IN_Q_OVERFLOW, NULL, NULL);
+	} else {
+		errno = ENAMETOOLONG;
+		unwatchable(w, NULL, NULL, 0, 16);
+	}
 	return 1;
 }
 
@@ -2861,18 +2873,24 @@ static int too_long(unsigned w, const char *name)
 static int list(unsigned w, int fd, unsigned how)
 {
 	int tree = has_opt(root_of(w), OPT_r);
+	unsigned left = MAX_READS;
 	long n;
 
 	while ((n = syscall(SYS_getdents64, fd, G.dents, DENTS_BUF)) > 0) {
 		char *next = G.dents;
 
+		if (--left == 0) {
+			errno = EFBIG; /* of FUSE: it would go on for ever */
+			break;
+		}
 		do {
 			struct dent *d = (struct dent *)next;
 			int type = d->type;
 
 			next += d->len;
 			n -= d->len;
-			if (LONE_CHAR(d->name, '.') || strcmp(d->name, "..") == 0) {
+			/* FUSE can list a name that begins with its end: nothing has that */
+			if (!*d->name || LONE_CHAR(d->name, '.') || strcmp(d->name, "..") == 0) {
 				continue;
 			}
 			if (too_long(w, d->name) || excluded(w, d->name)) {
@@ -5468,7 +5486,7 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_GLOBS > 255);
 	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_STEPS > 65535);
 	BUILD_BUG_ON(CONFIG_WATCHLET_MAX_PENDING > 65535);
-	BUILD_BUG_ON(CONFIG_WATCHLET_EVENT_BUF < 1024 || CONFIG_WATCHLET_EVENT_BUF > 65536);
+	BUILD_BUG_ON(CONFIG_WATCHLET_EVENT_BUF < 16 + PATH_MAX || CONFIG_WATCHLET_EVENT_BUF > 65536);
 
 	INIT_G();
 	/* so that no descriptor of ours is one of these */

@@ -173,6 +173,7 @@ void bb_error_msg(const char *fmt, ...)
 	E(ENOTDIR, "Not a directory") \
 	E(EINVAL, "Invalid argument") \
 	E(EMFILE, "Too many open files") \
+	IF_FEATURE_WATCHLET_TREE(E(EFBIG, "File too large")) \
 	E(ENOSPC, "No space left on device") \
 	E(ENAMETOOLONG, "File name too long") \
 	E(ELOOP, "Too many symbolic links") \
