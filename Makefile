@@ -184,7 +184,7 @@ endif
 	@ASAN_OPTIONS=detect_leaks=0 sh tests/run -s asan=$(BUILD)/asan $(ASAN_FILES)
 
 # There is no heap to leak, and the search for leaks doesn't work under strace
-ASAN_FILES = hostile limits masks options records
+ASAN_FILES = fuse hostile limits masks options records
 check-asan: all asan
 	@ASAN_OPTIONS=detect_leaks=0 sh tests/run -s asan=$(BUILD)/asan
 
