@@ -5477,6 +5477,16 @@ static void reload(void)
 	applet_name = "watchlet";
 }
 
+/* The stack grows as it is used, up to RLIMIT_STACK. All that will ever be used
+ * (some 3 KiB, says -fstack-usage) is so now: if there isn't as much, it doesn't
+ * start, rather than end at some event. */
+static NOINLINE void use_stack(void)
+{
+	char bytes[4096];
+
+	*(volatile char *)bytes = 0;
+}
+
 int watchlet_main(int argc, char **argv) MAIN_EXTERNALLY_VISIBLE;
 int watchlet_main(int argc UNUSED_PARAM, char **argv)
 {
@@ -5489,6 +5499,9 @@ int watchlet_main(int argc UNUSED_PARAM, char **argv)
 	BUILD_BUG_ON(CONFIG_WATCHLET_EVENT_BUF < 16 + PATH_MAX || CONFIG_WATCHLET_EVENT_BUF > 65536);
 
 	INIT_G();
+	if (ENABLE_FEATURE_WATCHLET_TREE) {
+		use_stack();
+	}
 	/* so that no descriptor of ours is one of these */
 	bb_sanitize_stdio();
 	/* TERM, INT and HUP end us wherever we are, unless they are ignored; PROG
