@@ -2113,6 +2113,7 @@ static void emit(unsigned root, uint32_t mask, const char *file, const char *nam
 
 static void inotifywait_event(unsigned w, uint32_t mask, const char *path, const char *name);
 static void say_unwatchable(const char *path);
+static void unwatchable(unsigned w, const char *name, const char *why, unsigned limit, int bit);
 static int inotifywait_skips(unsigned parent, const char *name);
 static void established(void);
 
@@ -2151,12 +2152,14 @@ static void tell(unsigned w, uint32_t mask, const char *name, const char *from)
 		return;
 	}
 	path = path_of(w);
-	while (ENABLE_FEATURE_WATCHLET_TREE && !path) {
-		/* longer than PATH_MAX: something happened below its parent */
-		w = G.watches[w].parent;
-		path = path_of(w);
-		mask = IN_Q_OVERFLOW;
-		name = NULL;
+	if (ENABLE_FEATURE_WATCHLET_TREE && !path) {
+		/* longer than PATH_MAX, by a move. Not an o, as in too_long() */
+		do {
+			w = G.watches[w].parent;
+		} while (!path_of(w));
+		errno = ENAMETOOLONG;
+		unwatchable(w, NULL, NULL, 0, 16);
+		return;
 	}
 	emit(root, mask, path, name, from);
 }
