@@ -2154,11 +2154,7 @@ static void tell(unsigned w, uint32_t mask, const char *name, const char *from)
 	path = path_of(w);
 	if (ENABLE_FEATURE_WATCHLET_TREE && !path) {
 		/* longer than PATH_MAX, by a move. Not an o, as in too_long() */
-		do {
-			w = G.watches[w].parent;
-		} while (!path_of(w));
-		errno = ENAMETOOLONG;
-		unwatchable(w, NULL, NULL, 0, 16);
+		unwatchable(w, NULL, NULL, 0, 0);
 		return;
 	}
 	emit(root, mask, path, name, from);
@@ -2578,8 +2574,17 @@ static void unwatchable(unsigned w, const char *name, const char *why, unsigned 
 	char *path = name ? entry_path(G.entry, w, name) : path_of(w);
 
 	if (!path) {
-		tell(w, IN_Q_OVERFLOW, NULL, NULL);
-		return;
+		if (IS_INOTIFYWAIT) {
+			inotifywait_event(w, IN_Q_OVERFLOW, G.path, NULL);
+			return;
+		}
+		/* longer than PATH_MAX: of the nearest that isn't */
+		while (!(path = path_of(w))) {
+			w = G.watches[w].parent;
+		}
+		why = NULL;
+		bit = 16;
+		errno = ENAMETOOLONG;
 	}
 	if (IS_INOTIFYWAIT && G.iw.held && errno == EACCES) {
 		return; /* what is forbidden at start is left out */
@@ -5481,11 +5486,11 @@ static void reload(void)
 }
 
 /* The stack grows as it is used, up to RLIMIT_STACK. All that will ever be used
- * (some 3 KiB, says -fstack-usage) is so now: if there isn't as much, it doesn't
- * start, rather than end at some event. */
+ * (scripts/stack: 3.4 KiB) is so now: if there isn't as much, it doesn't start,
+ * rather than end at some event. */
 static NOINLINE void use_stack(void)
 {
-	char bytes[4096];
+	char bytes[3584];
 
 	*(volatile char *)bytes = 0;
 }
