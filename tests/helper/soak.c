@@ -582,7 +582,7 @@ int main(int argc, char **argv)
 		/* the second rule as it was at the start */
 		write_rules(self, reloads = (reloads / 42 + 1) * 42);
 		kill(watchers[WATCHERS - 2].pid, SIGHUP);
-		bad = !stop(60000);
+		bad = !stop(100000);
 		late = stops > 1 && now_ms() > began + (end - began) / 2 + 60000;
 		for (i = 0; i < WATCHERS - 1; i++) {
 			struct watcher *w = &watchers[i];
