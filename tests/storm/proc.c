@@ -106,9 +106,22 @@ static int wants_to_write(pid_t pid, uint64_t fds, uint64_t n)
 	return 0;
 }
 
+/* Its State in /proc/PID/stat, as a letter; 0: there is none. */
+static int state_of(pid_t pid)
+{
+	char line[256], *state;
+
+	if (!read_proc(pid, "stat", line, sizeof(line))) {
+		return 0;
+	}
+	state = strrchr(line, ')');
+	return state != NULL && state[1] == ' ' ? state[2] : 0;
+}
+
 /*
  * Blocked, and with no time limit, in a call that waits for what comes. (A
- * process that was just woken looks like that, too, until it gets a CPU.)
+ * process that was just woken, and one that a tracer or a signal has stopped,
+ * looks like that, too: ask for its state.)
  */
 static int waits_for_ever(pid_t pid, const char *line)
 {
@@ -160,7 +173,7 @@ static int waits_for_ever(pid_t pid, const char *line)
 
 int proc_idle(struct proc *p)
 {
-	char before[128], after[128], line[256], *state;
+	char before[128], after[128], line[256];
 	int i, waiting;
 
 	if (p->nqueues == 0) {
@@ -178,14 +191,10 @@ int proc_idle(struct proc *p)
 			return PROC_BUSY;
 		}
 	}
+	if (state_of(p->pid) != 'S') {
+		return PROC_BUSY;
+	}
 	if (waiting <= 0 || p->nqueues == 0 || before[0] == '\0') {
-		if (!read_proc(p->pid, "stat", line, sizeof(line))) {
-			return PROC_BUSY;
-		}
-		state = strrchr(line, ')');
-		if (state == NULL || state[2] != 'S') {
-			return PROC_BUSY;
-		}
 		return waiting == 0 ? PROC_TIMED : PROC_ASLEEP;
 	}
 	/* It did not run since the first look: all this was true at once. */

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -961,6 +962,46 @@ static int compared(void)
 	return !good;
 }
 
+/* Until the process is as idle as that, or not, for at most 10 s: is it so? */
+static int comes_to_be(struct proc *p, int idle)
+{
+	long end = now_ms() + 10000;
+
+	while ((proc_idle(p) >= PROC_ASLEEP) != idle && now_ms() < end) {
+		poll(NULL, 0, 1);
+	}
+	return (proc_idle(p) >= PROC_ASLEEP) == idle;
+}
+
+/* A stopped process may have read what it has not told yet: it is not idle. */
+static int looked_at(void)
+{
+	int fd = inotify_init1(IN_CLOEXEC), good, status;
+	struct proc p = { .pid = fork() };
+	char event[512];
+
+	if (fd < 0 || p.pid < 0) {
+		fail("a process to look at");
+	}
+	if (p.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(read(fd, event, sizeof(event)) < 0);
+	}
+	good = comes_to_be(&p, 1);
+	kill(p.pid, SIGSTOP);
+	waitpid(p.pid, &status, WUNTRACED);
+	good &= comes_to_be(&p, 0);
+	kill(p.pid, SIGCONT);
+	good &= comes_to_be(&p, 1);
+	kill(p.pid, SIGKILL);
+	waitpid(p.pid, &status, 0);
+	proc_detach(&p);
+	close(fd);
+	printf("%s: who sleeps is idle, who is stopped is not\n",
+			good ? "ok" : "NOT ok");
+	return !good;
+}
+
 static int selftest(void)
 {
 	int bad = 0;
@@ -1016,6 +1057,7 @@ static int selftest(void)
 	bad += told("d of what nobody knew is counted",
 		"d\t/t\ta\nm/\t/t\tb\n", "", "0 repeats 2 unknown 0 bad");
 	bad += compared();
+	bad += looked_at();
 	printf("%s\n", bad ? "selftest FAILED" : "selftest ok");
 	return bad != 0;
 }
