@@ -2,7 +2,8 @@
 #
 #   make, make router, make tiny    build/watchlet, build/router/…, build/tiny/…
 #   make run                        show events live
-#   make check                      tests (CHECK_DEPS=1 as root installs what they need)
+#   make check                      tests (CHECK_DEPS=1 as root installs what they need;
+#                                   CHECK_JOBS=1: of one build after the other)
 #   make check-asan                 all tests under ASan and UBSan; check has some of them
 #   make check-truncation           ... under clang's check of implicit conversions
 #   make check-valgrind             ... under valgrind
@@ -170,6 +171,9 @@ recording: all
 run: all
 	@sh scripts/demo $(BUILD)/watchlet
 
+# Builds that are tested at once: most cases wait for something
+CHECK_JOBS = 2
+
 # The real BusyBox is built from source first, where that can be had (77: not)
 check:
 ifeq ($(CHECK_DEPS),1)
@@ -179,7 +183,7 @@ endif
 	@sh tests/busybox/build orig ours router router-tiny router-preset nommu patched || [ $$? = 77 ]
 	@sh tests/boot/build amd64 mipsel s390x || [ $$? = 77 ]
 	@sh tests/cross/build mipsel armhf arm64 s390x || [ $$? = 77 ]
-	@sh tests/run
+	@sh tests/run -j $(CHECK_JOBS)
 	@$(MAKE) --no-print-directory asan
 	@ASAN_OPTIONS=detect_leaks=0 sh tests/run -s asan=$(BUILD)/asan $(ASAN_FILES)
 
@@ -209,7 +213,7 @@ cross:
 	@sh tests/cross/build $(or $(ARCH),$(CROSS))
 check-cross:
 	@sh tests/cross/build $(CROSS)
-	@sh tests/run $(foreach a,$(CROSS),-s $(a)=build/cross/$(a))
+	@sh tests/run -j $(CHECK_JOBS) $(foreach a,$(CROSS),-s $(a)=build/cross/$(a))
 
 # Real kernels, in QEMU: all five; "make check" boots three
 check-boot:
