@@ -171,8 +171,8 @@ recording: all
 run: all
 	@sh scripts/demo $(BUILD)/watchlet
 
-# Builds that are tested at once, beside the fuzzers and what boots. Two take 28 minutes
-# instead of 45, but on two cores they are in each other's way
+# Builds that are tested at once, beside the fuzzers and what boots. Two take less time,
+# but on two cores they are in each other's way
 CHECK_JOBS = 1
 
 # The real BusyBox is built from source first, where that can be had (77: not)

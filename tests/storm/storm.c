@@ -967,10 +967,13 @@ static int comes_to_be(struct proc *p, int idle)
 {
 	long end = now_ms() + 10000;
 
-	while ((proc_idle(p) >= PROC_ASLEEP) != idle && now_ms() < end) {
+	while ((proc_idle(p) >= PROC_ASLEEP) != idle) {
+		if (now_ms() >= end) {
+			return 0;
+		}
 		poll(NULL, 0, 1);
 	}
-	return (proc_idle(p) >= PROC_ASLEEP) == idle;
+	return 1;
 }
 
 /* A stopped process may have read what it has not told yet: it is not idle. */
